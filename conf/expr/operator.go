@@ -1,0 +1,156 @@
+package expr
+
+import (
+	"net/netip"
+	"regexp"
+	"time"
+
+	"github.com/dlclark/regexp2"
+)
+
+type op uint8
+
+const (
+	opEqual op = iota + 1
+	opNotEqual
+	opGreater
+	opGreaterEqual
+	opLess
+	opLessEqual
+	opMatch
+	opMatchFold
+	opIn
+	opHas
+	opIPMatch
+)
+
+var ops = map[string]op{
+	"==": opEqual, "~=": opNotEqual,
+	">": opGreater, ">=": opGreaterEqual, "<": opLess, "<=": opLessEqual,
+	"~~": opMatch, "~*": opMatchFold,
+	"in": opIn, "has": opHas, "ipmatch": opIPMatch,
+}
+
+// holds compares, without regard to a "!".
+func (n *node) holds(v Value) bool {
+	switch n.op {
+	case opEqual:
+		return n.equal(&v)
+	case opNotEqual:
+		return !n.equal(&v)
+	case opMatch, opMatchFold:
+		return n.matches(&v)
+	case opIn:
+		for i := range n.list {
+			if n.list[i].equal(&v) {
+				return true
+			}
+		}
+		return false
+	case opHas:
+		return v.Kind == Array && n.value.kind != Absent && hasElement(v.Bytes, &n.value)
+	case opIPMatch:
+		return n.containsIP(&v)
+	}
+	return n.order(&v)
+}
+
+// equal converts only to a number, and only if the expression has one.
+func (n *node) equal(v *Value) bool {
+	if n.value.kind != Number {
+		return n.value.equal(v)
+	}
+	f, ok := v.number()
+	return ok && f == n.value.num
+}
+
+// order compares numbers; n.value is one, or nothing holds.
+func (n *node) order(v *Value) bool {
+	f, ok := v.number()
+	if !ok || n.value.kind != Number {
+		return false
+	}
+	switch n.op {
+	case opGreater:
+		return f > n.value.num
+	case opGreaterEqual:
+		return f >= n.value.num
+	case opLess:
+		return f < n.value.num
+	case opLessEqual:
+		return f <= n.value.num
+	}
+	return false
+}
+
+func (n *node) matches(v *Value) bool {
+	switch v.Kind {
+	case String:
+		return n.re.match(v.Bytes)
+	case Number:
+		var b [32]byte
+		return n.re.match(appendNumber(b[:0], v.Num))
+	case Bool:
+		// Lua's nil and false are no subject.
+		return v.Bool && n.re.match([]byte("true"))
+	}
+	return false
+}
+
+func (n *node) containsIP(v *Value) bool {
+	if v.Kind != String {
+		return false
+	}
+	ip, err := netip.ParseAddr(view(v.Bytes))
+	if err != nil || ip.Zone() != "" {
+		return false
+	}
+	ip = ip.Unmap()
+	for _, p := range n.nets {
+		if p.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}
+
+// pattern is a PCRE: of the standard library where it knows the syntax, else
+// of a backtracking engine whose time is bounded.
+type pattern struct {
+	re   *regexp.Regexp
+	pcre *regexp2.Regexp
+}
+
+// matchTimeout bounds what one pattern may cost a request.
+const matchTimeout = 100 * time.Millisecond
+
+func compilePattern(src string, fold bool) (*pattern, error) {
+	p := &pattern{}
+	var err error
+	prefix := ""
+	if fold {
+		prefix = "(?i)"
+	}
+	if p.re, err = regexp.Compile(prefix + src); err == nil {
+		return p, nil
+	}
+	opt := regexp2.None
+	if fold {
+		opt = regexp2.IgnoreCase
+	}
+	p.pcre, err = regexp2.Compile(src, opt)
+	if err != nil {
+		return nil, err
+	}
+	p.pcre.MatchTimeout = matchTimeout
+	return p, nil
+}
+
+// match tells whether the pattern is found in b; not if that takes too long.
+func (p *pattern) match(b []byte) bool {
+	if p.re != nil {
+		return p.re.Match(b)
+	}
+	ok, err := p.pcre.MatchString(string(b))
+	return err == nil && ok
+}

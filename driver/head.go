@@ -1,0 +1,335 @@
+package driver
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// HeadInput is what AppendHead needs of a request. All slices are only read,
+// during the call.
+type HeadInput struct {
+	Method  []byte // the client's; only passthrough keeps it
+	Path    []byte // decoded, as the gateway routed on it
+	RawPath []byte // as received, without the query; may be nil
+	Query   []byte // as received, without the question mark
+	Headers []byte // the client's header lines as received, without the request line
+	// Extra holds further lines in the same form, set by plugins. They stand
+	// in for the client's lines of the same name; one with an empty value
+	// only removes those.
+	Extra         []byte
+	Client        Proto
+	Target        Proto
+	ContentLength int // of the final body
+}
+
+// compileHead prepares everything in the head that does not depend on the request.
+func (in *Instance) compileHead(auth *Auth, r *resolver) error {
+	in.host = append(in.ep.appendHost([]byte("host: ")), '\r', '\n')
+
+	var lines Pairs // by lower-cased name, the last one stands
+	for _, p := range auth.Header {
+		field := "auth.header." + p.Name
+		value, secret := r.str(field, p.Value)
+		name := strings.ToLower(p.Name)
+		if !isToken([]byte(name)) {
+			return fmt.Errorf("%s: not a header name", field)
+		}
+		if !isFieldValue(value) {
+			err := fmt.Errorf("the value contains a control character")
+			if !secret {
+				return fmt.Errorf("%s: %w", field, err)
+			}
+			r.fail(field, p.Value, err)
+			continue
+		}
+		if fixedHeader([]byte(name)) {
+			continue
+		}
+		if i := lines.index(name); i >= 0 {
+			lines[i].Value = value
+		} else {
+			lines = append(lines, Pair{name, value})
+		}
+	}
+	for _, l := range lines {
+		in.authNames = append(in.authNames, l.Name)
+		in.tail = fmt.Appendf(in.tail, "%s: %s\r\n", l.Name, l.Value)
+	}
+	in.tail = append(in.tail, "content-type: application/json\r\ncontent-length: "...)
+
+	var args Pairs
+	for _, p := range auth.Query {
+		value, _ := r.str("auth.query."+p.Name, p.Value)
+		args = append(args, Pair{p.Name, value})
+	}
+	in.query = newQuery(args, in.ep.query)
+
+	for p := range protoCount {
+		if path := in.Path(p); path != "" && p != Passthrough {
+			start := append([]byte("POST "), path...)
+			if in.query.text != "" {
+				start = append(append(start, '?'), in.query.text...)
+			}
+			in.starts[p] = append(append(start, " HTTP/1.1\r\n"...), in.host...)
+		}
+	}
+	return nil
+}
+
+// AppendHead appends the complete head of the request to the provider, with
+// the empty line that ends it (ai-proxy.md sections 2.8 to 2.11). The error is
+// ErrNoPath or ErrNoHost. Nothing that a client sends can add a line or change
+// the framing.
+func (in *Instance) AppendHead(dst []byte, rq *HeadInput) ([]byte, error) {
+	if in.ep.host == "" {
+		return dst, ErrNoHost
+	}
+	switch {
+	case rq.Target == Passthrough:
+		dst = in.appendStart(dst, rq)
+	case rq.Target < protoCount && in.starts[rq.Target] != nil:
+		dst = append(dst, in.starts[rq.Target]...)
+	default:
+		return dst, ErrNoPath
+	}
+	dst = in.appendClient(dst, rq)
+	dst = in.appendExtra(dst, rq.Extra)
+	dst = append(dst, in.tail...)
+	dst = strconv.AppendInt(dst, int64(rq.ContentLength), 10)
+	return append(dst, "\r\n\r\n"...), nil
+}
+
+// appendStart appends the request line and the Host of a passthrough request.
+func (in *Instance) appendStart(dst []byte, rq *HeadInput) []byte {
+	if isToken(rq.Method) {
+		dst = append(dst, rq.Method...)
+	} else {
+		dst = append(dst, "POST"...)
+	}
+	dst = append(dst, ' ')
+	if in.ep.path != "" {
+		dst = append(dst, in.ep.path...)
+	} else {
+		dst = appendPath(dst, rq.Path, rq.RawPath)
+	}
+	dst = in.query.appendTo(dst, rq.Query, '?')
+	dst = append(dst, " HTTP/1.1\r\n"...)
+	return append(dst, in.host...)
+}
+
+// appendClient appends the client's headers but those that end at this hop,
+// that the gateway sets itself or that Extra replaces.
+func (in *Instance) appendClient(dst []byte, rq *HeadInput) []byte {
+	hop := hopNames(rq.Headers)
+	for rest := rq.Headers; len(rest) > 0; {
+		var l line
+		l, rest = nextLine(rest)
+		start := len(dst)
+		if dst = in.appendLine(dst, l); len(dst) == start {
+			continue
+		}
+		if name := dst[start : start+len(l.name)]; hop.has(name) || hasLine(rq.Extra, name) {
+			dst = dst[:start]
+		}
+	}
+	return dst
+}
+
+// appendExtra appends the lines that plugins have set.
+func (in *Instance) appendExtra(dst, lines []byte) []byte {
+	for len(lines) > 0 {
+		var l line
+		if l, lines = nextLine(lines); len(l.value) > 0 {
+			dst = in.appendLine(dst, l)
+		}
+	}
+	return dst
+}
+
+// appendLine appends l in normal form, or nothing if it must not be sent.
+func (in *Instance) appendLine(dst []byte, l line) []byte {
+	if !isToken(l.name) {
+		return dst
+	}
+	start := len(dst)
+	dst = appendLower(dst, l.name)
+	if name := dst[start:]; fixedHeader(name) || in.setsHeader(name) {
+		return dst[:start]
+	}
+	dst = append(dst, ':', ' ')
+	dst = appendValue(dst, l.value)
+	return append(dst, '\r', '\n')
+}
+
+func (in *Instance) setsHeader(name []byte) bool {
+	for _, n := range in.authNames {
+		if n == string(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// fixedHeader tells the names that are never taken over from a client or from
+// auth.header: set by the gateway, bound to one hop, or removed (2.11).
+func fixedHeader(lower []byte) bool {
+	switch string(lower) {
+	case "host", "content-length", "accept-encoding", "content-type",
+		"connection", "keep-alive", "proxy-connection", "proxy-authorization",
+		"te", "trailer", "transfer-encoding", "upgrade", "expect":
+		return true
+	}
+	return false
+}
+
+// line is one header line; a folded value still has its line ends in it.
+type line struct{ name, value []byte }
+
+// nextLine cuts the first line off src, together with the lines that a leading
+// space makes its continuation. A line without a name has a nil name.
+func nextLine(src []byte) (l line, rest []byte) {
+	end := 0
+	for {
+		k := bytes.IndexByte(src[end:], '\n')
+		if k < 0 {
+			end = len(src)
+			break
+		}
+		end += k + 1
+		if end >= len(src) || src[end] != ' ' && src[end] != '\t' {
+			break
+		}
+	}
+	text, rest := src[:end], src[end:]
+	if k := bytes.IndexByte(text, ':'); k > 0 {
+		l = line{text[:k], trim(text[k+1:])}
+	}
+	return l, rest
+}
+
+func trim(p []byte) []byte {
+	for len(p) > 0 && isBlank(p[0]) {
+		p = p[1:]
+	}
+	for len(p) > 0 && isBlank(p[len(p)-1]) {
+		p = p[:len(p)-1]
+	}
+	return p
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
+
+func isToken(p []byte) bool {
+	for _, c := range p {
+		if !tokenBytes[c] {
+			return false
+		}
+	}
+	return len(p) > 0
+}
+
+func isFieldValue(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+func appendLower(dst, p []byte) []byte {
+	for _, c := range p {
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// appendValue appends a value with every control byte, folds among them, made
+// a space (RFC 9110, 5.5).
+func appendValue(dst, p []byte) []byte {
+	start := len(dst)
+	dst = append(dst, p...)
+	for i, c := range dst[start:] {
+		if c < 0x20 && c != '\t' || c == 0x7f {
+			dst[start+i] = ' '
+		}
+	}
+	return dst
+}
+
+func hasLine(lines, lower []byte) bool {
+	for len(lines) > 0 {
+		var l line
+		if l, lines = nextLine(lines); equalLower(l.name, lower) {
+			return true
+		}
+	}
+	return false
+}
+
+func equalLower(p, lower []byte) bool {
+	if len(p) != len(lower) {
+		return false
+	}
+	for i, c := range p {
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// hops is a view of the Connection headers of a request.
+type hops struct {
+	lines []byte // all header lines, nil if there is nothing to look for
+}
+
+// hopNames looks whether some Connection header names a header; keep-alive and
+// close, which nearly all are, name none.
+func hopNames(lines []byte) hops {
+	for rest := lines; len(rest) > 0; {
+		var l line
+		if l, rest = nextLine(rest); !equalLower(l.name, connection) {
+			continue
+		}
+		if !equalLower(l.value, keepAlive) && !equalLower(l.value, closing) {
+			return hops{lines}
+		}
+	}
+	return hops{}
+}
+
+var (
+	connection = []byte("connection")
+	keepAlive  = []byte("keep-alive")
+	closing    = []byte("close")
+)
+
+func (h hops) has(name []byte) bool {
+	for rest := h.lines; len(rest) > 0; {
+		var l line
+		if l, rest = nextLine(rest); !equalLower(l.name, connection) {
+			continue
+		}
+		for v := l.value; len(v) > 0; {
+			token := v
+			if k := bytes.IndexByte(v, ','); k >= 0 {
+				token, v = v[:k], v[k+1:]
+			} else {
+				v = nil
+			}
+			if equalLower(trim(token), name) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,144 @@
+package wire
+
+import (
+	"fmt"
+	"io"
+	"time"
+)
+
+// Framings of a body.
+const (
+	framedNone = iota
+	framedSize
+	framedChunks
+	framedClose
+)
+
+// try is one request on one connection. stale: the pooled connection was dead
+// before it could answer.
+func (x *Exchange) try(c *conn, tm Timeouts, head []byte, body [][]byte) (stale bool, err error) {
+	if !x.attach(c) {
+		c.abort()
+		return false, &Error{PhaseConnect, ErrCanceled}
+	}
+	werr := x.send(c, tm.Send, head, body)
+	if werr != nil && (x.flags.Load() != 0 || isTimeout(werr)) {
+		return false, x.fail(PhaseSend, werr)
+	}
+	// An upstream that refuses a large body answers and closes while it is
+	// still being sent: the answer counts, not the broken pipe.
+	began, err := x.readHead(c)
+	switch {
+	case err == nil:
+		x.Head.Close = x.Head.Close || werr != nil
+		return false, nil
+	case began:
+		return false, err
+	case x.Reused && x.flags.Load() == 0 && !isTimeout(err):
+		return true, nil
+	case werr != nil:
+		return false, x.fail(PhaseSend, werr)
+	}
+	return false, err
+}
+
+// readHead reads the final head and what of the body comes with it. began: at
+// least one byte came.
+func (x *Exchange) readHead(c *conn) (began bool, err error) {
+	limit := c.shelf.client.opts.MaxHead
+	end, seen, interims := 0, 0, 0
+	for {
+		if end == limit {
+			return began, &Error{PhaseHead, ErrTooLarge}
+		}
+		if end == len(x.buf) {
+			grown := make([]byte, min(2*len(x.buf), max(limit, firstBuf)))
+			copy(grown, x.buf)
+			x.buf = grown
+		}
+		c.armRead(mono(), x.wait)
+		if x.flags.Load() != 0 {
+			return began, x.fail(PhaseHead, errFinished)
+		}
+		n, rerr := c.nc.Read(x.buf[end:min(len(x.buf), limit)])
+		if n > 0 && end == 0 {
+			x.Header = time.Duration(mono() - x.start)
+		}
+		end, began = end+n, began || n > 0
+		for {
+			b := x.buf[:end]
+			if !speaksHTTP(b) {
+				return began, &Error{PhaseHead, bad("not HTTP/1.x:", b)}
+			}
+			k := headEnd(b, seen)
+			if k < 0 {
+				seen = end
+				break
+			}
+			if err := x.Head.parse(b[:k]); err != nil {
+				return began, &Error{PhaseHead, err}
+			}
+			if x.Head.Status >= 200 {
+				x.open(k, end)
+				return began, nil
+			}
+			if interims++; interims > maxInterim || x.Head.Status == 101 {
+				return began, &Error{PhaseHead, fmt.Errorf("%w: unexpected status %d", ErrBadResponse, x.Head.Status)}
+			}
+			end, seen = copy(x.buf, b[k:]), 0
+		}
+		if rerr == io.EOF {
+			return began, x.fail(PhaseHead, ErrTruncated)
+		} else if rerr != nil {
+			return began, x.fail(PhaseHead, rerr)
+		}
+	}
+}
+
+// open decides how the body ends (RFC 9112, 6.3) and takes the framing off what
+// was read behind the head.
+func (x *Exchange) open(k, end int) {
+	h := &x.Head
+	switch {
+	case x.NoBody || h.Status == 204 || h.Status == 304:
+		x.framing = framedNone
+	case h.Chunked:
+		x.framing = framedChunks
+	case h.ContentLength >= 0:
+		x.framing, x.left = framedSize, h.ContentLength
+	default:
+		x.framing = framedClose
+	}
+	x.pos, x.end = k, k+x.unframe(x.buf[k:end])
+}
+
+// unframe turns bytes from the connection into n body bytes at p's front and
+// sets err when the body ends.
+func (x *Exchange) unframe(p []byte) (n int) {
+	rest := 0
+	switch x.framing {
+	case framedClose:
+		return len(p)
+	case framedSize:
+		n = int(min(int64(len(p)), x.left))
+		rest = len(p) - n
+		if x.left -= int64(n); x.left == 0 {
+			x.err = io.EOF
+		}
+	case framedChunks:
+		if len(p) == 0 {
+			return 0
+		}
+		var done bool
+		var err error
+		if n, rest, done, err = x.chunks.decode(p); err != nil {
+			x.err = &Error{PhaseBody, err}
+		} else if done {
+			x.err = io.EOF
+		}
+	default:
+		rest, x.err = len(p), io.EOF
+	}
+	x.dirty = x.dirty || rest > 0
+	return n
+}

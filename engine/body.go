@@ -1,0 +1,145 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+
+	"headrace/plugin"
+)
+
+// drainMax is how much of an unwanted request body is read so that the
+// connection can go on; beyond it the connection is closed (architecture.md
+// 13, ruling 1).
+const drainMax = 256 << 10
+
+// readBody reads the client's body into f.raw. A declared length above max is
+// refused before anything is read; otherwise memory grows with what arrives,
+// whatever length was declared.
+func (f *flow) readBody(max int64) plugin.Verdict {
+	declared := int64(f.HTTP.Request.Header.ContentLength())
+	if declared > max {
+		return f.tooLarge(declared, max)
+	}
+	src := f.HTTP.RequestBodyStream()
+	f.raw = f.raw[:0]
+	if src == nil {
+		return 0
+	}
+	if want := min(declared, 1<<20) + 1; int64(cap(f.raw)) < want {
+		f.raw = make([]byte, 0, max64(want, 4<<10))
+	}
+	for {
+		if len(f.raw) == cap(f.raw) {
+			f.raw = append(f.raw, 0)[:len(f.raw)]
+		}
+		n, err := src.Read(f.raw[len(f.raw):cap(f.raw)])
+		f.raw = f.raw[:len(f.raw)+n]
+		if int64(len(f.raw)) > max {
+			seen := int64(len(f.raw)) + f.drain(drainMax)
+			return f.tooLarge(seen, max)
+		}
+		switch {
+		case err == io.EOF:
+			f.Req.Length += int64(len(f.raw))
+			return 0
+		case err != nil:
+			return f.bodyFault(err)
+		}
+	}
+}
+
+func max64(a, b int64) int64 {
+	if a > b {
+		return a
+	}
+	return b
+}
+
+func (f *flow) tooLarge(size, max int64) plugin.Verdict {
+	text := fmt.Sprintf("could not get body: request size %d is greater than the maximum size %d allowed", size, max)
+	return f.Reply(413, plugin.JSON, messageBody("message", text))
+}
+
+// bodyFault answers a body that did not arrive: too slowly, broken off or badly framed.
+func (f *flow) bodyFault(err error) plugin.Verdict {
+	f.conn.unread = true
+	f.HTTP.SetConnectionClose()
+	status := 400
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		status = 408
+	case f.conn.gone.Load():
+		status = statusGone
+	}
+	return f.Reply(status, plugin.JSON, messageBody("message", "could not get body: "+bodyReason(status)))
+}
+
+func bodyReason(status int) string {
+	if status == 408 {
+		return "timeout"
+	}
+	return "request body is incomplete"
+}
+
+// drain reads and drops what is left of the request's body, at most max
+// bytes, and returns how much that was.
+func (f *flow) drain(max int64) (n int64) {
+	src := f.HTTP.RequestBodyStream()
+	if src == nil {
+		return 0
+	}
+	n, err := io.Copy(io.Discard, io.LimitReader(src, max))
+	if err != nil || n == max {
+		f.conn.unread = true
+		f.HTTP.SetConnectionClose()
+	}
+	return n
+}
+
+// settleBody makes sure that no byte of this request's body can be taken for
+// the next request: a short rest is read and dropped, for a long one the
+// connection is closed after the answer.
+func (f *flow) settleBody() {
+	ctx := f.HTTP
+	if ctx.Request.MayContinue() && f.raw == nil {
+		return // the body was never asked for; the server closes
+	}
+	if left := int64(ctx.Request.Header.ContentLength()) - int64(len(f.raw)); left > drainMax {
+		f.conn.unread = true
+		ctx.SetConnectionClose()
+		return
+	}
+	f.drain(drainMax)
+}
+
+// messageBody is {"<key>":"<text>"} and a newline, the shape of answers that
+// APISIX gives as a table (ai-proxy.md section 8, J).
+func messageBody(key, text string) []byte {
+	b := append([]byte(nil), `{"`...)
+	b = append(b, key...)
+	b = append(b, `":`...)
+	b = appendJSONString(b, text)
+	return append(b, "}\n"...)
+}
+
+// appendJSONString quotes s for JSON.
+func appendJSONString(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c < 0x20:
+			dst = append(dst, `\u00`...)
+			dst = append(dst, "0123456789abcdef"[c>>4], "0123456789abcdef"[c&15])
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return append(dst, '"')
+}
+
+func appendInt(dst []byte, n int64) []byte { return strconv.AppendInt(dst, n, 10) }

@@ -1,0 +1,189 @@
+package engine
+
+import (
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/dgraph-io/ristretto/v2"
+
+	"headrace/conf"
+	"headrace/plugin"
+)
+
+// Route is a compiled route: immutable, and owner of no goroutine, timer or
+// connection. Any number of requests use it, also after it was replaced.
+type Route struct {
+	chain
+	id      routeKey
+	entry   *entry
+	infos   []plugin.Info // one per pattern and host
+	ai      *aiRoute      // nil: no AI proxy
+	metrics *routeMetrics
+	holds   []string // keys of long-lived state in use
+	cost    int64
+}
+
+// routeKey is everything that a compiled route was made from.
+type routeKey struct {
+	id      string
+	rev     int64
+	derived uint64
+}
+
+// hotRoute is the way to a compiled route without a look-up. ristretto is the
+// budget and the clock: when it evicts or refuses a route, the pointer goes
+// (architecture.md 13, ruling 10).
+type hotRoute struct {
+	at   atomic.Pointer[Route]
+	once sync.Mutex // one compilation at a time
+}
+
+// routeCache is nil when the cache is off.
+type routeCache = ristretto.Cache[uint64, *Route]
+
+func newRouteCache(budget int64) (*routeCache, error) {
+	if budget <= 0 {
+		return nil, nil
+	}
+	forget := func(it *ristretto.Item[*Route]) {
+		if rt := it.Value; rt != nil {
+			rt.entry.hot.at.CompareAndSwap(rt, nil)
+		}
+	}
+	return ristretto.NewCache(&ristretto.Config[uint64, *Route]{
+		NumCounters: min(max(budget>>8, 1<<10), 1<<20),
+		MaxCost:     budget,
+		BufferItems: 64,
+		OnEvict:     forget,
+		OnReject:    forget,
+	})
+}
+
+// route returns the compiled form of an entry, compiling it if need be.
+func (e *Engine) route(s *Snapshot, ent *entry) (*Route, error) {
+	if rt := ent.hot.at.Load(); rt != nil && rt.id.derived == s.derived {
+		return rt, nil
+	}
+	ent.hot.once.Lock()
+	defer ent.hot.once.Unlock()
+	if rt := ent.hot.at.Load(); rt != nil && rt.id.derived == s.derived {
+		return rt, nil
+	}
+	rt, err := e.compile(s, ent)
+	if err != nil {
+		return nil, err
+	}
+	if e.cache != nil {
+		ent.hot.at.Store(rt)
+		e.cache.Set(rt.id.hash(), rt, rt.cost)
+	}
+	return rt, nil
+}
+
+// hash is the key of a compiled route in the cache: all that it was made from.
+func (k routeKey) hash() uint64 {
+	const odd = 0x9e3779b97f4a7c15
+	return (maphash.String(cowSeed, k.id)^uint64(k.rev))*odd ^ k.derived*odd
+}
+
+// dropRoute forgets what was compiled for an entry that is no longer in force.
+func (e *Engine) dropRoute(ent *entry) {
+	if rt := ent.hot.at.Swap(nil); rt != nil {
+		e.cache.Del(rt.id.hash())
+	}
+}
+
+// compile merges what makes up a route and binds its plugins.
+func (e *Engine) compile(s *Snapshot, ent *entry) (*Route, error) {
+	rt := &Route{id: routeKey{ent.id, ent.rev, s.derived}, entry: ent}
+	cfg, found := e.registry.CheckRoute(ent.item.Raw)
+	if f := worst(found, Refused); f != nil {
+		return nil, fmt.Errorf("%s", f.Text)
+	}
+	rt.infos = routeInfos(ent, cfg)
+	var bound []*plugin.Bound
+	for _, m := range cfg.Plugins {
+		spec := e.registry.Spec(m.Name)
+		if spec == nil {
+			continue // warned about when it was loaded
+		}
+		b, err := spec.Bind(m.Conf, e.env(s, ent.id, rt))
+		if err != nil {
+			return nil, fmt.Errorf("plugin %s: %w", m.Name, err)
+		}
+		if b.Disabled {
+			continue
+		}
+		if ai, ok := b.Value.(*aiRoute); ok {
+			ai.bound = b
+			rt.ai = ai
+		}
+		bound = append(bound, b)
+	}
+	slices.SortStableFunc(bound, func(a, b *plugin.Bound) int { return b.Priority - a.Priority })
+	rt.chain = newChain(bound)
+	rt.metrics = e.metrics.route(s, rt, bound)
+	rt.cost = int64(len(ent.item.Raw))*4 + 4<<10
+	return rt, nil
+}
+
+// routeInfos makes what a matched pattern is called in variables and labels.
+func routeInfos(ent *entry, cfg *conf.Route) []plugin.Info {
+	hosts := ent.hosts
+	if len(hosts) == 0 {
+		hosts = []string{""}
+	}
+	infos := make([]plugin.Info, 0, len(hosts)*len(ent.uris))
+	for _, h := range hosts {
+		for _, u := range ent.uris {
+			infos = append(infos, plugin.Info{
+				RouteID: ent.id, RouteName: cfg.Name, ServiceID: string(cfg.ServiceID),
+				MatchedURI: u, MatchedHost: h, Labels: cfg.Labels,
+			})
+		}
+	}
+	return infos
+}
+
+// info returns what the candidate that matched is called.
+func (rt *Route) info(c *candidate) *plugin.Info {
+	for i := range rt.infos {
+		if in := &rt.infos[i]; in.MatchedURI == c.pattern && in.MatchedHost == c.host {
+			return in
+		}
+	}
+	return &rt.infos[0]
+}
+
+// env is what the plugins of one owner get.
+func (e *Engine) env(s *Snapshot, owner string, rt *Route) *plugin.Env {
+	return &plugin.Env{
+		Log:     e.log,
+		RouteID: owner,
+		Metadata: func(name string) []byte {
+			return s.metadata[name]
+		},
+		State: func(key string, make func() (any, error)) (any, error) {
+			if rt != nil {
+				rt.holds = append(rt.holds, key)
+			} else {
+				s.holds = append(s.holds, key)
+			}
+			return e.state.get(key, make)
+		},
+		Resolve: func(ref string) (string, error) {
+			v, _, err := conf.Resolve(ref, e.opts.Env)
+			return v, err
+		},
+		Owner: &owned{e, rt},
+	}
+}
+
+// owned is how a builtin plugin reaches the engine.
+type owned struct {
+	e  *Engine
+	rt *Route
+}

@@ -1,0 +1,318 @@
+package engine
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"headrace/driver/wire"
+)
+
+// conn is one client connection for as long as it is open. It keeps the
+// deadlines (idle, head, body, send), knows when the client has gone and whom
+// to tell, and survives the hand-over of a stream from the server to a
+// goroutine of our own. fasthttp sees it through views.
+type conn struct {
+	net.Conn
+	e     *Engine
+	watch wire.Token
+	times *clientTimes
+
+	// Reading; owned by whoever reads at the time.
+	phase   phase
+	carry   []byte    // bytes that were read ahead for the next request
+	dry     bool      // reads return only what is at hand, see view.drain
+	headBy  time.Time // when the head must be complete
+	armed   time.Time // read deadline in force
+	unread  bool      // closing leaves bytes of the request unread
+	written time.Time // write deadline in force
+
+	gone atomic.Bool
+	cut  atomic.Bool // nothing more is written: the client has left
+	idle atomic.Bool // no request is under way; a drain may close it
+
+	mu   sync.Mutex
+	flow *flow // the request whose upstream a vanished client frees
+}
+
+// clientTimes are the limits of slow clients, as nginx has them.
+type clientTimes struct {
+	idle, head, body, send time.Duration
+}
+
+type phase uint8
+
+const (
+	phaseIdle phase = iota // nothing of the next request has arrived
+	phaseHead
+	phaseBody
+)
+
+var errDry = errors.New("nothing at hand")
+
+// PeerClosed is called by the watch when the client closed its side, if only
+// half: such a client counts as gone, as in nginx.
+func (c *conn) PeerClosed() {
+	c.gone.Store(true)
+	c.mu.Lock()
+	if f := c.flow; f != nil {
+		f.ex.Cancel()
+		// A write that waits for room in the socket must end as well. The
+		// flag above is looked at after every re-arming, so that this past
+		// deadline is not undone.
+		c.Conn.SetWriteDeadline(past)
+	}
+	c.mu.Unlock()
+}
+
+var past = time.Unix(1, 0)
+
+// attach makes f the request that ends when the client goes; from here on
+// f.ex may be cancelled at any time.
+func (c *conn) attach(f *flow) {
+	c.mu.Lock()
+	c.flow = f
+	if c.gone.Load() {
+		f.ex.Cancel()
+	}
+	c.mu.Unlock()
+}
+
+// detach ends what attach began. No Cancel reaches f afterwards.
+func (c *conn) detach() {
+	c.mu.Lock()
+	c.flow = nil
+	c.mu.Unlock()
+}
+
+// Read applies the deadline of the phase and serves bytes that were read ahead.
+func (c *conn) Read(p []byte) (int, error) {
+	if len(c.carry) > 0 {
+		n := copy(p, c.carry)
+		c.carry = c.carry[n:]
+		c.idle.Store(false)
+		c.begin()
+		return n, nil
+	}
+	if c.dry {
+		return 0, errDry
+	}
+	switch c.phase {
+	case phaseIdle:
+		c.idle.Store(true)
+		c.await(c.times.idle)
+		if c.e.draining.Load() {
+			return 0, io.EOF
+		}
+	case phaseHead:
+		if !c.armed.Equal(c.headBy) {
+			c.armed = c.headBy
+			c.Conn.SetReadDeadline(c.headBy)
+		}
+	case phaseBody:
+		c.await(c.times.body)
+	}
+	n, err := c.Conn.Read(p)
+	if n > 0 && c.idle.Load() {
+		c.idle.Store(false)
+	}
+	if c.phase == phaseIdle {
+		if n > 0 {
+			c.begin()
+		} else if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+			err = io.EOF // an idle connection ends without an answer
+		}
+	}
+	return n, err
+}
+
+// begin marks the first byte of a request.
+func (c *conn) begin() {
+	if c.phase == phaseIdle {
+		c.phase = phaseHead
+		c.headBy = time.Now().Add(c.times.head)
+	}
+}
+
+// await arms a read deadline between d and 1.125 d from now; a deadline that
+// is still in that range stays, which saves most of the calls.
+func (c *conn) await(d time.Duration) {
+	now := time.Now()
+	if left := c.armed.Sub(now); left < d || left > d+d/8 {
+		c.armed = now.Add(d + d/8)
+		c.Conn.SetReadDeadline(c.armed)
+	}
+}
+
+// Write gives the client client_send_timeout for each piece of at most 256
+// KiB, as nginx's send_timeout lies between two writes.
+func (c *conn) Write(p []byte) (n int, err error) {
+	const piece = 256 << 10
+	if c.cut.Load() {
+		return 0, net.ErrClosed
+	}
+	for {
+		now := time.Now()
+		if d := c.times.send; c.written.Sub(now) < d {
+			c.written = now.Add(d + d/8)
+			c.Conn.SetWriteDeadline(c.written)
+			if c.gone.Load() && c.hasFlow() {
+				c.Conn.SetWriteDeadline(past)
+			}
+		}
+		part := p[n:]
+		if len(part) > piece {
+			part = part[:piece]
+		}
+		m, err := c.Conn.Write(part)
+		n += m
+		if err != nil || n == len(p) {
+			return n, err
+		}
+	}
+}
+
+func (c *conn) hasFlow() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.flow != nil
+}
+
+// close ends the connection. Where bytes of the request are left unread the
+// answer must not be lost to a reset: the write side is closed first and the
+// rest read and dropped for a moment (nginx's lingering_close).
+func (c *conn) close() error {
+	c.e.watch.Remove(c.watch)
+	c.e.conns.remove(c)
+	if c.unread {
+		if cw, ok := c.Conn.(interface{ CloseWrite() error }); ok && cw.CloseWrite() == nil {
+			c.linger()
+		}
+	}
+	return c.Conn.Close()
+}
+
+// linger reads and drops for at most two seconds and 16 MiB.
+func (c *conn) linger() {
+	c.Conn.SetReadDeadline(time.Now().Add(2 * time.Second))
+	buf := make([]byte, 16<<10)
+	for left := 16 << 20; left > 0; {
+		n, err := c.Conn.Read(buf)
+		if err != nil {
+			return
+		}
+		left -= n
+	}
+}
+
+// view is a connection as the server sees it for one run of ServeConn. When a
+// stream leaves the server, its view stays behind and does nothing any more:
+// the server's own clean-up, which may come late, cannot touch the connection.
+type view struct {
+	*conn
+	left atomic.Bool // the connection has left this view
+}
+
+// Close is what the server calls when it is done with the connection.
+func (v *view) Close() error {
+	if v.left.Swap(true) {
+		return nil
+	}
+	return v.conn.close()
+}
+
+// The server's deadlines are our own.
+func (v *view) SetDeadline(time.Time) error      { return nil }
+func (v *view) SetReadDeadline(time.Time) error  { return nil }
+func (v *view) SetWriteDeadline(time.Time) error { return nil }
+
+// connSet holds the open client connections.
+type connSet struct {
+	mu  sync.Mutex
+	all map[*conn]struct{}
+}
+
+func (s *connSet) add(c *conn) {
+	s.mu.Lock()
+	if s.all == nil {
+		s.all = make(map[*conn]struct{})
+	}
+	s.all[c] = struct{}{}
+	s.mu.Unlock()
+}
+
+func (s *connSet) remove(c *conn) {
+	s.mu.Lock()
+	delete(s.all, c)
+	s.mu.Unlock()
+}
+
+func (s *connSet) len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.all)
+}
+
+// idle counts the connections on which no request is under way.
+func (s *connSet) idle() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.all {
+		if c.idle.Load() {
+			n++
+		}
+	}
+	return n
+}
+
+// wake ends the waiting of connections on which no request is under way.
+func (s *connSet) wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.all {
+		if c.idle.Load() {
+			c.Conn.SetReadDeadline(past)
+		}
+	}
+}
+
+// closeAll cuts every connection.
+func (s *connSet) closeAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.all {
+		c.Conn.Close()
+	}
+}
+
+// listener wraps what it accepts into a conn and gives out its first view.
+type listener struct {
+	net.Listener
+	e     *Engine
+	times *clientTimes
+}
+
+// Accept waits for the next client.
+func (l *listener) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{Conn: nc, e: l.e, times: l.times, phase: phaseIdle}
+	// A fresh connection has client_header_timeout for its first head, not
+	// the idle time of a kept one.
+	c.phase, c.headBy = phaseHead, time.Now().Add(l.times.head)
+	c.idle.Store(true)
+	if fd, ok := wire.FD(nc); ok {
+		if c.watch, err = l.e.watch.Add(fd, c); err != nil {
+			l.e.log.Warn("cannot watch a client connection", "err", err)
+		}
+	}
+	l.e.conns.add(c)
+	l.e.stats.accepted.Inc()
+	return &view{conn: c}, nil
+}

@@ -1,0 +1,91 @@
+package engine
+
+import (
+	"headrace/plugin"
+)
+
+// chain is a set of plugins sorted into the phases that they take part in,
+// each by priority. It is made once, so that a request does no type
+// assertions. The zero chain is empty.
+type chain struct {
+	rewrite []step[plugin.Rewriter]
+	access  []step[plugin.Accessor]
+	proxy   []step[plugin.Proxier]
+	header  []step[plugin.HeaderFilter]
+	chunk   []step[plugin.ChunkFilter]
+	log     []step[plugin.Logger]
+}
+
+type step[T any] struct {
+	do T
+	b  *plugin.Bound
+}
+
+// newChain sorts plugins, which stand by priority, into phases.
+func newChain(bound []*plugin.Bound) (ch chain) {
+	for _, b := range bound {
+		ch.rewrite = addStep(ch.rewrite, b)
+		ch.access = addStep(ch.access, b)
+		ch.proxy = addStep(ch.proxy, b)
+		ch.header = addStep(ch.header, b)
+		ch.chunk = addStep(ch.chunk, b)
+		ch.log = addStep(ch.log, b)
+	}
+	return ch
+}
+
+func addStep[T any](steps []step[T], b *plugin.Bound) []step[T] {
+	if do, ok := b.Value.(T); ok {
+		return append(steps, step[T]{do, b})
+	}
+	return steps
+}
+
+func (ch *chain) runRewrite(c *plugin.Ctx) plugin.Verdict {
+	for i := range ch.rewrite {
+		if s := &ch.rewrite[i]; s.b.Runs(c) {
+			if v := s.do.Rewrite(c); v != 0 {
+				return s.b.Verdict(c, v)
+			}
+		}
+	}
+	return 0
+}
+
+func (ch *chain) runAccess(c *plugin.Ctx) plugin.Verdict {
+	for i := range ch.access {
+		if s := &ch.access[i]; s.b.Runs(c) {
+			if v := s.do.Access(c); v != 0 {
+				return s.b.Verdict(c, v)
+			}
+		}
+	}
+	return 0
+}
+
+func (ch *chain) runProxy(c *plugin.Ctx) plugin.Verdict {
+	for i := range ch.proxy {
+		if s := &ch.proxy[i]; s.b.Runs(c) {
+			if v := s.do.BeforeProxy(c); v != 0 {
+				return s.b.Verdict(c, v)
+			}
+		}
+	}
+	return 0
+}
+
+func (ch *chain) runHeader(c *plugin.Ctx) {
+	for i := range ch.header {
+		if s := &ch.header[i]; s.b.Runs(c) {
+			s.do.FilterHeader(c)
+		}
+	}
+}
+
+func (ch *chain) runLog(c *plugin.Ctx) {
+	for i := range ch.log {
+		if s := &ch.log[i]; s.b.Runs(c) {
+			s.do.Log(c)
+		}
+	}
+}

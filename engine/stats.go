@@ -1,0 +1,56 @@
+package engine
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+
+	"github.com/VictoriaMetrics/metrics"
+)
+
+// registerStats makes the series of the process itself.
+func (e *Engine) registerStats() {
+	g := e.metrics
+	p := g.opts.Prefix
+	e.stats = stats{
+		requests: g.set.NewCounter(p + "http_requests_total"),
+		badItems: g.set.NewCounter("headrace_config_bad_items_total"),
+		accepted: g.set.NewCounter("headrace_connections_accepted_total"),
+	}
+	g.set.NewGauge(fmt.Sprintf("%snode_info{hostname=%s,version=%s}", p, strconv.Quote(hostname), strconv.Quote(e.opts.Version)), func() float64 { return 1 })
+	for state, f := range map[string]func() float64{
+		"active":   func() float64 { return float64(e.conns.len()) },
+		"accepted": func() float64 { return float64(e.stats.accepted.Get()) },
+		"handled":  func() float64 { return float64(e.stats.accepted.Get()) },
+		"waiting":  func() float64 { return float64(e.conns.idle()) },
+		"writing":  func() float64 { return float64(e.conns.len() - e.conns.idle()) },
+		"reading":  func() float64 { return 0 },
+	} {
+		g.set.NewGauge(p+"nginx_http_current_connections{state="+strconv.Quote(state)+"}", f)
+	}
+	g.set.NewGauge("headrace_streams_open", func() float64 { return float64(e.streams.Load()) })
+	g.set.NewGauge("headrace_config_revision", func() float64 { return float64(e.snap.Load().Rev) })
+	g.set.NewGauge("headrace_config_routes", func() float64 { return float64(e.snap.Load().Routes()) })
+	g.set.NewGauge("headrace_log_lines_dropped_total", func() float64 {
+		if e.opts.AccessLog == nil {
+			return 0
+		}
+		return float64(e.opts.AccessLog.Dropped())
+	})
+}
+
+// WriteMetrics prints every series in Prometheus' text format.
+func (e *Engine) WriteMetrics(w io.Writer) {
+	e.metrics.write(w)
+	for s := range e.wire.Stats {
+		l := "upstream=" + strconv.Quote(net.JoinHostPort(s.Host, strconv.Itoa(s.Port)))
+		fmt.Fprintf(w, "headrace_upstream_dials_total{%s} %d\n", l, s.Dials)
+		fmt.Fprintf(w, "headrace_upstream_dial_failures_total{%s} %d\n", l, s.DialFailures)
+		fmt.Fprintf(w, "headrace_upstream_reused_total{%s} %d\n", l, s.Reused)
+		fmt.Fprintf(w, "headrace_upstream_stale_retries_total{%s} %d\n", l, s.Stale)
+		fmt.Fprintf(w, "headrace_upstream_connections{%s,state=\"idle\"} %d\n", l, s.Idle)
+		fmt.Fprintf(w, "headrace_upstream_connections{%s,state=\"in_use\"} %d\n", l, s.InUse)
+	}
+	metrics.WriteProcessMetrics(w)
+}

@@ -1,0 +1,200 @@
+package engine
+
+import (
+	"net"
+	"sync"
+
+	"github.com/valyala/fasthttp"
+
+	"headrace/driver"
+	"headrace/plugin"
+	"headrace/sse"
+)
+
+// startStream begins an answer whose body is relayed as it arrives: an event
+// stream, or bytes that nobody needs to look into. The client's connection
+// leaves the server here: fasthttp's buffers and request object (some 25 KiB)
+// go back to their pools and a goroutine of our own does the rest, see run.
+func (f *flow) startStream(a *plugin.Attempt, events bool) {
+	ctx, h := f.HTTP, &f.ex.Head
+	if f.HTTP.IsHead() {
+		f.settleAttempt(a)
+		f.freeUpstream()
+		f.replyUpstream(h.Status, h.ContentType, nil)
+		return
+	}
+	if len(h.ContentType) > 0 {
+		ctx.Response.Header.SetContentTypeBytes(h.ContentType)
+	}
+	f.settleBody()
+	f.startAnswer(h.Status)
+	f.tr.start(f, events)
+	known := events && f.Proto != driver.Passthrough
+	f.relay.Start(f, f.tr.orNil(), f.ai.limits, f.t0, known, events)
+	if known && f.ex.UntilClose() && terminated(f.target) {
+		f.relay.NeedDone()
+	}
+
+	f.framing, f.length = sse.Chunked, 0
+	length := -1
+	if !events && h.ContentLength >= 0 && f.tr.orNil() == nil {
+		f.framing, f.length, length = sse.Length, h.ContentLength, int(h.ContentLength)
+	}
+	req, resp := &ctx.Request.Header, &ctx.Response.Header
+	f.keep = !req.ConnectionClose() && !resp.ConnectionClose() && !f.e.draining.Load()
+	if !req.IsHTTP11() && f.framing == sse.Chunked {
+		f.framing, f.keep, length = sse.UntilClose, false, -2
+	}
+	resp.SetContentLength(length)
+	if !f.keep {
+		resp.SetConnectionClose()
+	} else if !req.IsHTTP11() {
+		resp.Set(fasthttp.HeaderConnection, "keep-alive")
+	}
+	f.resp = resp.AppendBytes(f.resp[:0])
+	f.keepRequest()
+	f.e.streams.Add(1)
+	ctx.HijackSetNoResponse(true)
+	ctx.Hijack(f.handOver)
+}
+
+// takeOver is called by the server on a goroutine of its own: it collects
+// what the client has sent ahead, cuts the server's view off and returns, so
+// that the server's clean-up runs while the stream goes on.
+func (f *flow) takeOver(server net.Conn) {
+	c := f.conn
+	c.dry = true
+	var buf []byte
+	for {
+		if buf == nil {
+			buf = carries.Get().([]byte)
+		}
+		n, err := server.Read(buf)
+		c.carry = append(c.carry, buf[:n]...)
+		if err != nil {
+			break
+		}
+	}
+	carries.Put(buf) //nolint:staticcheck // a slice header, once per stream
+	c.dry = false
+	if h, ok := server.(interface{ UnsafeConn() net.Conn }); ok {
+		h.UnsafeConn().(*view).left.Store(true)
+	}
+	go f.run()
+}
+
+// carries are buffers for the first bytes of a request on a kept connection.
+var carries = sync.Pool{New: func() any { return make([]byte, 4<<10) }}
+
+// run relays the stream to its end and then waits for the client's next
+// request, if there is to be one.
+func (f *flow) run() {
+	e, c := f.e, f.conn
+	keep := f.relayAll()
+	e.streams.Add(-1)
+	if !keep {
+		c.close()
+		return
+	}
+	e.serveNext(c)
+}
+
+// relayAll moves the stream and finishes f. It returns whether the client's
+// connection can serve another request.
+func (f *flow) relayAll() (keep bool) {
+	defer f.guardStream()
+	f.err = f.pump.Run(&f.relay, &f.ex, f.conn, f.resp, f.framing, f.length, f.isGone)
+	f.busy = false
+	if f.err != nil && !f.pump.Sent() && f.err != sse.ErrClientGone {
+		f.err = f.lateFault(f.err)
+	}
+	keep = f.keep && f.err == nil
+	f.finish(f.err)
+	return keep
+}
+
+// terminated says whether streams of a protocol end with an event of their own.
+func terminated(p driver.Proto) bool {
+	switch p {
+	case driver.OpenAIChat, driver.OpenAIResponses, driver.AnthropicMessages:
+		return true
+	}
+	return false
+}
+
+// lateFault answers a stream that ended before anything of it was sent, so
+// that the client learns the status (ai-proxy.md 5.5 and 8, rows 14, 22, 24).
+func (f *flow) lateFault(cause error) error {
+	status, body := fasthttp.StatusInternalServerError, upstreamUnreachable
+	contentType := plugin.JSON
+	switch cause {
+	case sse.ErrStalled:
+		status, body = fasthttp.StatusGatewayTimeout, upstreamTimeout
+	case sse.ErrDuration:
+		status, contentType, body = fasthttp.StatusGatewayTimeout, plugin.Text, []byte(cause.Error())
+	case sse.ErrBytes:
+		status, contentType, body = fasthttp.StatusBadGateway, plugin.Text, []byte(cause.Error())
+	case sse.ErrNoOutput:
+		status, contentType, body = fasthttp.StatusBadGateway, plugin.Text, noOutput
+	}
+	if r := f.ai.bound.ErrorResponse(); r != nil {
+		contentType, body = r.ContentType, r.Body
+	}
+	var resp fasthttp.Response
+	resp.SetStatusCode(status)
+	resp.Header.SetServer(f.e.server.Name)
+	resp.Header.SetContentType(contentType)
+	resp.Header.SetContentLength(len(body))
+	if !f.keep {
+		resp.SetConnectionClose()
+	}
+	f.Status, f.Sent = status, int64(len(body))
+	_, err := f.conn.Write(append(resp.Header.Header(), body...))
+	return err
+}
+
+var noOutput = []byte("streaming response completed without producing any output; the upstream likely returned a different stream format than the converter expects")
+
+// serveNext gives a connection back to the server as soon as the client's
+// next request begins to arrive; while it is idle it holds no buffer but this.
+func (e *Engine) serveNext(c *conn) {
+	if len(c.carry) == 0 {
+		buf := carries.Get().([]byte)
+		n, err := c.Read(buf)
+		if n == 0 || err != nil {
+			carries.Put(buf) //nolint:staticcheck
+			c.close()
+			return
+		}
+		c.carry = buf[:n]
+	}
+	e.server.ServeConn(&view{conn: c})
+}
+
+// Tap implements sse.Hooks.
+func (f *flow) Tap(ev sse.Event) sse.Mark {
+	m := driver.Of(f.target).Event(&f.Capture, ev)
+	f.tr.note(m)
+	return m
+}
+
+// AppendFault implements sse.Hooks: the error event that ends a stream which
+// the provider broke off.
+func (f *flow) AppendFault(dst []byte, cause error) []byte {
+	code, text := "upstream_stream_truncated", "the upstream closed the stream before it was complete"
+	if cause == sse.ErrStalled {
+		code, text = "upstream_stream_timeout", "the upstream stopped sending before the stream was complete"
+	}
+	return driver.Of(f.Proto).AppendFault(dst, code, text)
+}
+
+// Settle implements sse.Hooks: from here on nothing more is produced.
+func (f *flow) Settle(st *sse.Stats, cause error) {
+	f.Times.FirstToken, f.Times.Upstream = st.FirstByte, st.LastByte
+	f.Sent = st.BytesOut
+	a := &f.Attempts[len(f.Attempts)-1]
+	a.Length, a.Total = st.BytesIn, st.LastByte
+	f.settle()
+}
+
+var _ sse.Hooks = (*flow)(nil)

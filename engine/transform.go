@@ -1,0 +1,108 @@
+package engine
+
+import "headrace/sse"
+
+// transform is what stands between a provider's stream and the client: the
+// hiding of a usage chunk that only the gateway asked for, and the chunk
+// filters of plugins, one after the other.
+type transform struct {
+	f       *flow
+	hide    bool
+	filters bool
+	marks   []sse.Mark // of the events with data of the chunk at hand
+	next    []byte     // output of one filter, input of the next
+}
+
+// start prepares t for a stream; events says that it is one of events.
+func (t *transform) start(f *flow, events bool) {
+	t.f = f
+	t.hide = events && f.ai.hideUsage && !f.askedUsage
+	t.filters = f.rt != nil && len(f.rt.chunk) > 0
+}
+
+// orNil is t, or nil when it has nothing to do and bytes may pass as they are.
+func (t *transform) orNil() sse.Transform {
+	if t.hide || t.filters {
+		return t
+	}
+	return nil
+}
+
+func (t *transform) reset() {
+	t.f, t.hide, t.filters, t.marks = nil, false, false, t.marks[:0]
+	if cap(t.next) > keepBuffer {
+		t.next = nil
+	}
+}
+
+// note keeps what an event was until AppendChunk asks for it.
+func (t *transform) note(m sse.Mark) {
+	if t.hide {
+		t.marks = append(t.marks, m)
+	}
+}
+
+// AppendChunk implements sse.Transform.
+func (t *transform) AppendChunk(dst, raw []byte, events []sse.Event) ([]byte, error) {
+	if !t.hide {
+		return t.filter(dst, raw, false), nil
+	}
+	if !t.filters {
+		return t.shown(dst, events), nil
+	}
+	t.next = t.shown(t.next[:0], events)
+	return t.filter(dst, t.next, false), nil
+}
+
+// shown appends every block but the ones that only report usage.
+func (t *transform) shown(dst []byte, events []sse.Event) []byte {
+	i := 0
+	for _, ev := range events {
+		if ev.Data != nil {
+			only := i < len(t.marks) && t.marks[i]&sse.UsageOnly != 0
+			i++
+			if only {
+				continue
+			}
+		}
+		dst = append(dst, ev.Raw...)
+	}
+	t.marks = t.marks[:0]
+	return dst
+}
+
+// AppendEnd implements sse.Transform.
+func (t *transform) AppendEnd(dst, rest []byte, _ error) ([]byte, error) {
+	if !t.hide {
+		rest = nil // passed on as raw bytes already
+	}
+	if !t.filters {
+		return append(dst, rest...), nil
+	}
+	return t.filter(dst, rest, true), nil
+}
+
+// filter sends chunk through every filter and appends what comes out.
+func (t *transform) filter(dst, chunk []byte, last bool) []byte {
+	f := t.f
+	n := len(f.rt.chunk)
+	if n == 0 {
+		return append(dst, chunk...)
+	}
+	for i := range f.rt.chunk {
+		s := &f.rt.chunk[i]
+		if !s.b.Runs(&f.Ctx) {
+			if i == n-1 {
+				return append(dst, chunk...)
+			}
+			continue
+		}
+		if i == n-1 {
+			return s.do.FilterChunk(&f.Ctx, dst, chunk, last)
+		}
+		// Each filter gets a buffer of its own: its input may be the
+		// output of the one before.
+		chunk = s.do.FilterChunk(&f.Ctx, nil, chunk, last)
+	}
+	return append(dst, chunk...)
+}

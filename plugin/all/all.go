@@ -1,0 +1,16 @@
+// Package all is the list of every plugin that Headrace ships, besides those
+// that are part of the engine (ai-proxy, prometheus). The order of this list
+// means nothing: priorities decide.
+package all
+
+import (
+	"headrace/plugin"
+	"headrace/plugin/filelogger"
+)
+
+// Specs returns the plugins.
+func Specs() []plugin.Spec {
+	return []plugin.Spec{
+		filelogger.Spec,
+	}
+}

@@ -1,0 +1,133 @@
+package plugin
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/bytedance/sonic"
+
+	"headrace/conf/expr"
+	"headrace/conf/schema"
+)
+
+// Bound is one plugin as one configuration carries it: the value that serves
+// and what its _meta says (gateway.md 1.5).
+type Bound struct {
+	Spec     *Spec
+	Value    any
+	Priority int
+	Disabled bool
+	filter   *expr.Expr
+	reply    *Reply // error_response
+}
+
+// Meta is the decoded _meta of a plugin's configuration.
+type Meta struct {
+	Disable       bool            `json:"disable"`
+	Priority      *int            `json:"priority"`
+	Filter        json.RawMessage `json:"filter"`
+	ErrorResponse json.RawMessage `json:"error_response"`
+}
+
+// Split takes the _meta out of a plugin's configuration and returns the rest.
+func Split(raw []byte) (config []byte, meta *Meta, err error) {
+	var all map[string]json.RawMessage
+	if err := sonic.ConfigStd.Unmarshal(raw, &all); err != nil {
+		return nil, nil, fmt.Errorf("wrong type: expected object")
+	}
+	m, ok := all["_meta"]
+	if !ok {
+		return raw, &Meta{}, nil
+	}
+	if _, err := schema.Meta().Check(m); err != nil {
+		return nil, nil, fmt.Errorf("property \"_meta\" validation failed: %w", err)
+	}
+	meta = new(Meta)
+	if err := sonic.ConfigStd.Unmarshal(m, meta); err != nil {
+		return nil, nil, fmt.Errorf("property \"_meta\" validation failed: %w", err)
+	}
+	delete(all, "_meta")
+	config, err = sonic.ConfigStd.Marshal(all)
+	return config, meta, err
+}
+
+// Validate checks the configuration of one plugin: _meta, schema and Check,
+// in this order. It returns the configuration without _meta and with its
+// defaults filled in. Faults of a disabled plugin are tolerated: the
+// configuration comes back nil then.
+func (s *Spec) Validate(raw []byte) (config []byte, meta *Meta, err error) {
+	config, meta, err = Split(raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(meta.Filter) > 0 {
+		if _, err := expr.Compile(meta.Filter); err != nil {
+			return nil, nil, fmt.Errorf("failed to validate the 'vars' expression: %w", err)
+		}
+	}
+	if s.Upgrade != nil {
+		config, err = s.Upgrade(config)
+	}
+	if err == nil && s.Schema != nil {
+		config, err = s.Schema.Check(config)
+	}
+	if err == nil && s.Check != nil {
+		err = s.Check(config)
+	}
+	if err != nil && meta.Disable {
+		return nil, meta, nil
+	}
+	return config, meta, err
+}
+
+// Bind makes the value that serves requests from a configuration that Validate accepts.
+func (s *Spec) Bind(raw []byte, env *Env) (*Bound, error) {
+	config, meta, err := s.Validate(raw)
+	if err != nil {
+		return nil, err
+	}
+	b := &Bound{Spec: s, Priority: s.Priority, Disabled: meta.Disable}
+	if meta.Priority != nil {
+		b.Priority = *meta.Priority
+	}
+	if b.Disabled {
+		return b, nil
+	}
+	if len(meta.Filter) > 0 {
+		if b.filter, err = expr.Compile(meta.Filter); err != nil {
+			return nil, err
+		}
+	}
+	if len(meta.ErrorResponse) > 0 {
+		b.reply = errorResponse(meta.ErrorResponse)
+	}
+	if b.Value, err = s.New(config, env); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// errorResponse turns _meta.error_response into a body: a string is sent as
+// it is, an object as JSON with a newline.
+func errorResponse(raw json.RawMessage) *Reply {
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		return &Reply{Text, []byte(text)}
+	}
+	return &Reply{JSON, append(append([]byte(nil), raw...), '\n')}
+}
+
+// Runs says whether the plugin takes part in the request: its _meta.filter holds.
+func (b *Bound) Runs(c *Ctx) bool { return b.filter == nil || b.filter.Eval(c) }
+
+// Verdict applies _meta.error_response to a refusal of the plugin.
+func (b *Bound) Verdict(c *Ctx, v Verdict) Verdict {
+	if b.reply != nil && v >= 400 {
+		return c.Reply(int(v), b.reply.ContentType, b.reply.Body)
+	}
+	return v
+}
+
+// ErrorResponse is the body that replaces the plugin's own for a status of
+// 400 and above, nil if the configuration names none.
+func (b *Bound) ErrorResponse() *Reply { return b.reply }

@@ -1,0 +1,133 @@
+package plugin
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"headrace/driver"
+)
+
+// Info is what a compiled route is called; it is shared by all its requests.
+type Info struct {
+	RouteID, RouteName     string
+	ServiceID, ServiceName string
+	MatchedURI             string // the pattern that matched, as the route spells it
+	MatchedHost            string
+	Labels                 map[string]string
+}
+
+// Attempt is one call of an upstream, for log variables and metrics.
+type Attempt struct {
+	Instance string // name of the instance, "ai-proxy-<provider>" for the single plugin
+	Addr     string // host:port as configured
+	Status   int    // the upstream's, or 500/504 when there was no answer; 0: none yet
+	Connect  time.Duration
+	Header   time.Duration
+	Total    time.Duration
+	Length   int64 // body bytes read
+}
+
+// Times are the moments of a request. Zero values mean "did not happen".
+type Times struct {
+	Start      time.Time     // the head was read
+	FirstToken time.Duration // llm_time_to_first_token: since the attempt's start
+	Upstream   time.Duration // apisix_upstream_response_time: of the last attempt
+	Total      time.Duration // whole request, set before the log phase
+}
+
+// Request is what the client sent, without its body. The byte slices alias
+// memory of the server until the handler returns, then a copy; they are valid
+// through the log phase.
+type Request struct {
+	Method   []byte
+	URI      []byte // as sent, with query
+	Path     []byte // decoded and normalised
+	Query    []byte // raw, without "?"
+	Host     []byte // as sent, with port
+	Protocol []byte // "HTTP/1.1"
+	Headers  []byte // the header lines as received, each ended by CRLF
+	Remote   netip.AddrPort
+	Local    netip.AddrPort
+	Length   int64 // bytes of head and body
+	TLS      bool
+}
+
+// Ctx is one request as plugins see it. It lives inside the engine's pooled
+// request object: nothing of it may be kept after the log phase. It is used by
+// one goroutine at a time.
+type Ctx struct {
+	HTTP  *fasthttp.RequestCtx // nil once a stream has left the server's hands
+	Owner any                  // the engine's own request object
+	Req   Request
+	Info  *Info
+	ID    [32]byte // request id, hexadecimal
+
+	// The AI side; zero for other requests.
+	AI           bool // the AI proxy's access phase has accepted the request
+	Body         driver.Body
+	Proto        driver.Proto // the client's protocol
+	Instance     *driver.Instance
+	Stream       bool   // the client asked for a stream
+	RequestModel []byte // "model" of the client's body
+	Model        []byte // llm_model
+	EndUser      []byte
+	ToolCount    int
+	Capture      driver.Capture // usage, text and tool calls of the answer
+	LogSummary   bool           // logging.summaries of the AI proxy
+	LogPayload   bool           // logging.payloads
+
+	// The answer.
+	Status   int
+	Sent     int64 // body bytes written to the client
+	Source   string
+	Attempts []Attempt
+	Scheme   string // of the last attempt
+	Upstream UpstreamRef
+	Consumer string // authenticated consumer's name
+	Times    Times
+
+	reply Reply
+}
+
+// UpstreamRef names the last upstream for the $upstream_ variables.
+type UpstreamRef struct{ Host, URI []byte }
+
+// Reply is an answer made by the gateway itself.
+type Reply struct {
+	ContentType string
+	Body        []byte
+}
+
+// Reply sets the body of the answer that ends the request and returns the
+// verdict for it, so that a phase can end with "return c.Reply(...)". A nil
+// body is an empty answer. body must stay valid until the request ends.
+func (c *Ctx) Reply(status int, contentType string, body []byte) Verdict {
+	c.reply = Reply{contentType, body}
+	return Verdict(status)
+}
+
+// Answer returns what Reply was given last.
+func (c *Ctx) Answer() Reply { return c.reply }
+
+// Content types of answers that the gateway makes (gateway.md 1.7).
+const (
+	JSON = "application/json"
+	Text = "text/plain; charset=utf-8"
+)
+
+// Header returns the first value of a request header, by the name's lower or
+// upper case alike; nil if the client did not send it.
+func (c *Ctx) Header(name string) []byte { return c.Req.Header(name) }
+
+// Header is Ctx.Header.
+func (r *Request) Header(name string) []byte { return headerValue(r.Headers, name, false) }
+
+// Reset makes c ready for another request. Buffers below 64 KiB are kept.
+func (c *Ctx) Reset() {
+	c.Body.Reset()
+	c.Capture.Reset()
+	body, capture, attempts := c.Body, c.Capture, c.Attempts[:0]
+	*c = Ctx{Body: body, Capture: capture, Attempts: attempts}
+}

@@ -1,0 +1,41 @@
+package filelogger
+
+import (
+	"sync"
+
+	"headrace/conf/expr"
+	"headrace/plugin"
+	"headrace/plugin/logentry"
+	"headrace/plugin/logfile"
+)
+
+// logger writes the entry of every request that one of match holds for.
+type logger struct {
+	entry *logentry.Format
+	match []*expr.Expr
+	file  *logfile.File
+}
+
+var lines = sync.Pool{New: func() any { return new([]byte) }}
+
+// Log implements plugin.Logger.
+func (l *logger) Log(c *plugin.Ctx) {
+	if !l.wanted(c) {
+		return
+	}
+	line := lines.Get().(*[]byte)
+	*line = append(l.entry.Append((*line)[:0], c), '\n')
+	l.file.Append(*line)
+	if cap(*line) <= 64<<10 {
+		lines.Put(line)
+	}
+}
+
+func (l *logger) wanted(c *plugin.Ctx) bool {
+	for _, m := range l.match {
+		if m.Eval(c) {
+			return true
+		}
+	}
+	return len(l.match) == 0
+}

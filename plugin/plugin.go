@@ -1,0 +1,91 @@
+// Package plugin is what a plugin sees of a request and what the engine sees
+// of a plugin.
+//
+// A plugin is a folder with a Spec: its name, its place in the order, the
+// schema of its configuration and a constructor. The value that the
+// constructor returns implements one or more of the phase interfaces below;
+// which ones is found out once, when a route is compiled. Such a value is
+// immutable, is used by any number of requests at the same time and owns no
+// goroutine, timer or connection: what must live on belongs to Env.
+package plugin
+
+import (
+	"log/slog"
+
+	"headrace/conf/schema"
+)
+
+// Kind separates the plugins that the engine treats differently.
+type Kind uint8
+
+// The kinds. Builtin plugins are part of the engine and only stand in the order.
+const (
+	Normal Kind = iota
+	Auth
+	Log
+	Builtin
+)
+
+// Spec describes one plugin.
+type Spec struct {
+	Name     string
+	Priority int // higher runs earlier within a phase, as in APISIX
+	Kind     Kind
+	Schema   *schema.Schema
+	Metadata *schema.Schema // of plugin_metadata; nil: the plugin has none
+	// Secrets are the dotted paths of fields that hold credentials: they are
+	// masked for viewers and encrypted at rest where APISIX does so.
+	Secrets []string
+	// Upgrade brings an older form of the configuration into today's before
+	// the schema sees it; what the user sent stays as it is for reading back.
+	// May be nil.
+	Upgrade func(raw []byte) ([]byte, error)
+	// Check does what a schema cannot; raw passed the schema and has its
+	// defaults filled in. The error's text is shown to the user. May be nil.
+	Check func(raw []byte) error
+	// New makes the value that serves requests. raw passed Schema and Check.
+	New func(raw []byte, env *Env) (any, error)
+}
+
+// Env is what the engine offers to plugins when they are made.
+type Env struct {
+	Log *slog.Logger
+	// RouteID names the owner of the configuration: a route's id or
+	// "global_rules/<id>".
+	RouteID string
+	// Metadata returns the plugin_metadata of the plugin as JSON, nil if none is set.
+	Metadata func(plugin string) []byte
+	// State returns the value that lives under key, and makes it with make
+	// when there is none. Such a value outlives compiled routes: it is the
+	// place for what a reload must not reset. A value that implements
+	// io.Closer is closed when it has not been asked for in ten minutes and
+	// no route of the current configuration refers to it.
+	State func(key string, make func() (any, error)) (any, error)
+	// Resolve replaces a whole-string secret reference by its value.
+	Resolve func(ref string) (string, error)
+	// Owner is the engine's own, for plugins that are built into it.
+	Owner any
+}
+
+// Verdict is a phase's decision: 0 goes on, anything else is the status with
+// which the request ends. The body was given to Ctx.Reply before.
+type Verdict uint16
+
+// The phases, in the order in which a request passes them (gateway.md 1.5).
+type (
+	// Rewriter runs before anything looks at the request; auth plugins run here.
+	Rewriter interface{ Rewrite(c *Ctx) Verdict }
+	// Accessor decides whether the request may go on.
+	Accessor interface{ Access(c *Ctx) Verdict }
+	// Proxier runs right before the provider is called.
+	Proxier interface{ BeforeProxy(c *Ctx) Verdict }
+	// HeaderFilter may change status and headers of any answer.
+	HeaderFilter interface{ FilterHeader(c *Ctx) }
+	// ChunkFilter sees every piece of the answer's body, as the client is to
+	// get it, and appends to dst what goes on instead. last marks the end.
+	ChunkFilter interface {
+		FilterChunk(c *Ctx, dst, chunk []byte, last bool) []byte
+	}
+	// Logger runs when the client has everything or is gone. c.HTTP may be nil.
+	Logger interface{ Log(c *Ctx) }
+)

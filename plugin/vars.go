@@ -1,0 +1,327 @@
+package plugin
+
+import (
+	"bytes"
+	"encoding/base64"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"headrace/conf/expr"
+)
+
+// Var appends the value of one request variable to dst. ok is false when the
+// variable has no value for this request; what "no value" prints as is up to
+// the caller ("-" in access logs).
+type Var func(c *Ctx, dst []byte) (out []byte, ok bool)
+
+// LookupVar compiles the name of a variable, without "$": a name of the table
+// below (ai-proxy.md 7.1, gateway.md 1.4 and 7.2) or one of the families
+// arg_<name>, http_<name>, cookie_<name>. ok is false for a name that nothing
+// stands for; such a variable never has a value.
+func LookupVar(name string) (v Var, ok bool) {
+	if v, ok := vars[name]; ok {
+		return v, true
+	}
+	switch {
+	case strings.HasPrefix(name, "arg_"):
+		return argVar(name[len("arg_"):]), true
+	case strings.HasPrefix(name, "http_"):
+		return headerVar(name[len("http_"):]), true
+	case strings.HasPrefix(name, "cookie_"):
+		return cookieVar(name[len("cookie_"):]), true
+	}
+	return func(_ *Ctx, dst []byte) ([]byte, bool) { return dst, false }, false
+}
+
+var hostname, _ = os.Hostname()
+
+var vars = map[string]Var{
+	"remote_addr": func(c *Ctx, dst []byte) ([]byte, bool) {
+		if !c.Req.Remote.IsValid() {
+			return dst, false
+		}
+		return c.Req.Remote.Addr().Unmap().AppendTo(dst), true
+	},
+	"remote_port": func(c *Ctx, dst []byte) ([]byte, bool) {
+		return strconv.AppendUint(dst, uint64(c.Req.Remote.Port()), 10), c.Req.Remote.IsValid()
+	},
+	"server_addr": func(c *Ctx, dst []byte) ([]byte, bool) {
+		if !c.Req.Local.IsValid() {
+			return dst, false
+		}
+		return c.Req.Local.Addr().Unmap().AppendTo(dst), true
+	},
+	"server_port": func(c *Ctx, dst []byte) ([]byte, bool) {
+		return strconv.AppendUint(dst, uint64(c.Req.Local.Port()), 10), c.Req.Local.IsValid()
+	},
+	"remote_user": remoteUser,
+	"hostname":    func(_ *Ctx, dst []byte) ([]byte, bool) { return append(dst, hostname...), hostname != "" },
+	"pid":         func(_ *Ctx, dst []byte) ([]byte, bool) { return strconv.AppendInt(dst, int64(os.Getpid()), 10), true },
+	"time_local": func(_ *Ctx, dst []byte) ([]byte, bool) {
+		return time.Now().AppendFormat(dst, "02/Jan/2006:15:04:05 -0700"), true
+	},
+	"time_iso8601": func(_ *Ctx, dst []byte) ([]byte, bool) {
+		return time.Now().AppendFormat(dst, "2006-01-02T15:04:05-07:00"), true
+	},
+	"msec": func(_ *Ctx, dst []byte) ([]byte, bool) {
+		return appendSeconds(dst, time.Duration(time.Now().UnixMilli())*time.Millisecond), true
+	},
+	"request_method": func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.Method) },
+	"method":         func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.Method) },
+	"request":        requestLine,
+	"request_line":   requestLine,
+	"request_uri":    func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.URI) },
+	"uri":            func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.Path) },
+	"document_uri":   func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.Path) },
+	"args":           func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.Query) },
+	"query_string":   func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.Query) },
+	"is_args": func(c *Ctx, dst []byte) ([]byte, bool) {
+		if len(c.Req.Query) > 0 {
+			dst = append(dst, '?')
+		}
+		return dst, true
+	},
+	"scheme": func(c *Ctx, dst []byte) ([]byte, bool) {
+		if c.Req.TLS {
+			return append(dst, "https"...), true
+		}
+		return append(dst, "http"...), true
+	},
+	"server_protocol": func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.Protocol) },
+	"host": func(c *Ctx, dst []byte) ([]byte, bool) {
+		return append(dst, HostOnly(c.Req.Host)...), len(c.Req.Host) > 0
+	},
+	"server_name": func(c *Ctx, dst []byte) ([]byte, bool) {
+		return append(dst, HostOnly(c.Req.Host)...), len(c.Req.Host) > 0
+	},
+	"http_host":      func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.Host) },
+	"content_type":   headerVar("content_type"),
+	"content_length": headerVar("content_length"),
+	"request_length": func(c *Ctx, dst []byte) ([]byte, bool) { return strconv.AppendInt(dst, c.Req.Length, 10), true },
+	"status": func(c *Ctx, dst []byte) ([]byte, bool) {
+		if c.Status == 0 {
+			return append(dst, "000"...), true
+		}
+		return strconv.AppendInt(dst, int64(c.Status), 10), true
+	},
+	"body_bytes_sent":   func(c *Ctx, dst []byte) ([]byte, bool) { return strconv.AppendInt(dst, c.Sent, 10), true },
+	"request_time":      func(c *Ctx, dst []byte) ([]byte, bool) { return appendSeconds(dst, c.Times.Total), true },
+	"request_id":        func(c *Ctx, dst []byte) ([]byte, bool) { return append(dst, c.ID[:]...), true },
+	"apisix_request_id": func(c *Ctx, dst []byte) ([]byte, bool) { return append(dst, c.ID[:]...), true },
+
+	"route_id":        info(func(i *Info) string { return i.RouteID }),
+	"route_name":      info(func(i *Info) string { return i.RouteName }),
+	"service_id":      info(func(i *Info) string { return i.ServiceID }),
+	"service_name":    info(func(i *Info) string { return i.ServiceName }),
+	"matched_uri":     info(func(i *Info) string { return i.MatchedURI }),
+	"matched_host":    info(func(i *Info) string { return i.MatchedHost }),
+	"consumer_name":   func(c *Ctx, dst []byte) ([]byte, bool) { return append(dst, c.Consumer...), c.Consumer != "" },
+	"response_source": func(c *Ctx, dst []byte) ([]byte, bool) { return append(dst, c.Source...), c.Source != "" },
+
+	"upstream_addr": func(c *Ctx, dst []byte) ([]byte, bool) {
+		return attempts(c, dst, func(dst []byte, a *Attempt) []byte { return append(dst, a.Addr...) })
+	},
+	"upstream_status": func(c *Ctx, dst []byte) ([]byte, bool) {
+		return attempts(c, dst, func(dst []byte, a *Attempt) []byte { return strconv.AppendInt(dst, int64(a.Status), 10) })
+	},
+	"upstream_response_time": responseTimes,
+	"upstream_connect_time": func(c *Ctx, dst []byte) ([]byte, bool) {
+		return attempts(c, dst, func(dst []byte, a *Attempt) []byte { return appendSeconds(dst, a.Connect) })
+	},
+	"upstream_header_time": func(c *Ctx, dst []byte) ([]byte, bool) {
+		return attempts(c, dst, func(dst []byte, a *Attempt) []byte { return appendSeconds(dst, a.Header) })
+	},
+	"upstream_response_length": func(c *Ctx, dst []byte) ([]byte, bool) {
+		return attempts(c, dst, func(dst []byte, a *Attempt) []byte { return strconv.AppendInt(dst, a.Length, 10) })
+	},
+	"upstream_scheme": func(c *Ctx, dst []byte) ([]byte, bool) {
+		if c.Scheme == "" {
+			return append(dst, "http"...), true // what APISIX starts with
+		}
+		return append(dst, c.Scheme...), true
+	},
+	"upstream_host": func(c *Ctx, dst []byte) ([]byte, bool) {
+		if len(c.Upstream.Host) == 0 {
+			return append(dst, c.Req.Host...), true
+		}
+		return append(dst, c.Upstream.Host...), true
+	},
+	"upstream_uri": func(c *Ctx, dst []byte) ([]byte, bool) { return append(dst, c.Upstream.URI...), true },
+	"balancer_ip": func(c *Ctx, dst []byte) ([]byte, bool) {
+		if n := len(c.Attempts); n > 0 {
+			return append(dst, c.Attempts[n-1].Instance...), true
+		}
+		return dst, false
+	},
+
+	"request_type": func(c *Ctx, dst []byte) ([]byte, bool) { return append(dst, c.RequestType()...), true },
+	"request_llm_model": func(c *Ctx, dst []byte) ([]byte, bool) {
+		return append(dst, c.RequestModel...), true
+	},
+	"llm_model":               func(c *Ctx, dst []byte) ([]byte, bool) { return append(dst, c.Model...), true },
+	"llm_time_to_first_token": func(c *Ctx, dst []byte) ([]byte, bool) { return appendMillis(dst, c.Times.FirstToken), true },
+	"apisix_upstream_response_time": func(c *Ctx, dst []byte) ([]byte, bool) {
+		if !c.AI {
+			return responseTimes(c, dst)
+		}
+		return appendMillis(dst, c.Times.Upstream), true
+	},
+	"llm_prompt_tokens":               tokens(func(c *Ctx) int64 { return c.Capture.Usage.Prompt }),
+	"llm_completion_tokens":           tokens(func(c *Ctx) int64 { return c.Capture.Usage.Completion }),
+	"llm_total_tokens":                tokens(func(c *Ctx) int64 { return c.Capture.Usage.Total }),
+	"llm_cache_read_input_tokens":     tokens(func(c *Ctx) int64 { return c.Capture.Usage.CacheRead }),
+	"llm_cache_creation_input_tokens": tokens(func(c *Ctx) int64 { return c.Capture.Usage.CacheCreation }),
+	"llm_reasoning_tokens":            tokens(func(c *Ctx) int64 { return c.Capture.Usage.Reasoning }),
+	"llm_tool_count":                  tokens(func(c *Ctx) int64 { return int64(c.ToolCount) }),
+	"llm_stream":                      flag(func(c *Ctx) bool { return c.Stream }),
+	"llm_has_tool_calls":              flag(func(c *Ctx) bool { return c.Capture.ToolCalls }),
+	"llm_end_user_id":                 func(c *Ctx, dst []byte) ([]byte, bool) { return append(dst, c.EndUser...), true },
+	"llm_content_risk_level":          func(_ *Ctx, dst []byte) ([]byte, bool) { return dst, true },
+	"rate_limiting_info":              func(_ *Ctx, dst []byte) ([]byte, bool) { return dst, true },
+}
+
+// Var implements expr.Vars: the variable's value for a comparison.
+func (c *Ctx) Var(dst []byte, name string) expr.Value {
+	v, known := LookupVar(name)
+	if !known {
+		return expr.Value{}
+	}
+	out, ok := v(c, dst)
+	if !ok {
+		return expr.Value{}
+	}
+	return expr.StringValue(out[len(dst):])
+}
+
+// RequestType is the value of $request_type (ai-proxy.md 2.3).
+func (c *Ctx) RequestType() string {
+	switch {
+	case !c.AI:
+		return "traditional_http"
+	case c.Stream:
+		return "ai_stream"
+	}
+	return "ai_chat"
+}
+
+// HostOnly cuts the port off a Host header.
+func HostOnly(host []byte) []byte {
+	if i := bytes.LastIndexByte(host, ':'); i >= 0 && bytes.IndexByte(host[i:], ']') < 0 {
+		return host[:i]
+	}
+	return host
+}
+
+func requestLine(c *Ctx, dst []byte) ([]byte, bool) {
+	if len(c.Req.Method) == 0 {
+		return dst, false
+	}
+	dst = append(append(dst, c.Req.Method...), ' ')
+	dst = append(append(dst, c.Req.URI...), ' ')
+	return append(dst, c.Req.Protocol...), true
+}
+
+// remoteUser is the name of a Basic authorization, as in nginx.
+func remoteUser(c *Ctx, dst []byte) ([]byte, bool) {
+	v := c.Header("authorization")
+	if len(v) < 6 || !sameName(v[:6], "basic ", false) {
+		return dst, false
+	}
+	plain, err := base64.StdEncoding.DecodeString(string(bytes.TrimSpace(v[6:])))
+	if err != nil {
+		return dst, false
+	}
+	user, _, ok := bytes.Cut(plain, []byte(":"))
+	return append(dst, user...), ok && len(user) > 0
+}
+
+func responseTimes(c *Ctx, dst []byte) ([]byte, bool) {
+	return attempts(c, dst, func(dst []byte, a *Attempt) []byte { return appendSeconds(dst, a.Total) })
+}
+
+func info(f func(*Info) string) Var {
+	return func(c *Ctx, dst []byte) ([]byte, bool) {
+		if c.Info == nil {
+			return dst, false
+		}
+		s := f(c.Info)
+		return append(dst, s...), s != ""
+	}
+}
+
+func tokens(f func(*Ctx) int64) Var {
+	return func(c *Ctx, dst []byte) ([]byte, bool) { return strconv.AppendInt(dst, f(c), 10), true }
+}
+
+func flag(f func(*Ctx) bool) Var {
+	return func(c *Ctx, dst []byte) ([]byte, bool) { return strconv.AppendBool(dst, f(c)), true }
+}
+
+func attempts(c *Ctx, dst []byte, f func([]byte, *Attempt) []byte) ([]byte, bool) {
+	for i := range c.Attempts {
+		if i > 0 {
+			dst = append(dst, ", "...)
+		}
+		dst = f(dst, &c.Attempts[i])
+	}
+	return dst, len(c.Attempts) > 0
+}
+
+func headerVar(name string) Var {
+	return func(c *Ctx, dst []byte) ([]byte, bool) {
+		v := headerValue(c.Req.Headers, name, true)
+		return append(dst, v...), v != nil
+	}
+}
+
+// argVar is the first value of a query argument, decoded; names are case-sensitive.
+func argVar(name string) Var {
+	return func(c *Ctx, dst []byte) ([]byte, bool) {
+		for q := c.Req.Query; len(q) > 0; {
+			var kv []byte
+			kv, q, _ = bytes.Cut(q, []byte("&"))
+			k, v, _ := bytes.Cut(kv, []byte("="))
+			if string(k) != name {
+				continue
+			}
+			if bytes.IndexByte(v, '%') < 0 && bytes.IndexByte(v, '+') < 0 {
+				return append(dst, v...), true
+			}
+			if s, err := url.QueryUnescape(string(v)); err == nil {
+				return append(dst, s...), true
+			}
+			return append(dst, v...), true
+		}
+		return dst, false
+	}
+}
+
+func cookieVar(name string) Var {
+	return func(c *Ctx, dst []byte) ([]byte, bool) {
+		for all := c.Header("cookie"); len(all) > 0; {
+			var kv []byte
+			kv, all, _ = bytes.Cut(all, []byte(";"))
+			k, v, ok := bytes.Cut(bytes.TrimSpace(kv), []byte("="))
+			if ok && string(k) == name {
+				return append(dst, v...), true
+			}
+		}
+		return dst, false
+	}
+}
+
+func appendFound(dst, v []byte) ([]byte, bool) { return append(dst, v...), len(v) > 0 }
+
+// appendSeconds prints seconds with three decimals, as nginx does.
+func appendSeconds(dst []byte, d time.Duration) []byte {
+	ms := d.Milliseconds()
+	dst = strconv.AppendInt(dst, ms/1000, 10)
+	return append(dst, '.', byte('0'+ms/100%10), byte('0'+ms/10%10), byte('0'+ms%10))
+}
+
+func appendMillis(dst []byte, d time.Duration) []byte {
+	return strconv.AppendInt(dst, d.Milliseconds(), 10)
+}
