@@ -24,7 +24,9 @@ type conn struct {
 
 	// Reading; owned by whoever reads at the time.
 	phase   phase
-	carry   []byte    // bytes that were read ahead for the next request
+	carry   []byte    // bytes of the next request that are here already
+	lent    *[]byte   // the pooled buffer that carry is in, if it is
+	ahead   []byte    // what the client sent behind the request of a stream
 	dry     bool      // reads return only what is at hand, see view.drain
 	headBy  time.Time // when the head must be complete
 	armed   time.Time // read deadline in force
@@ -93,7 +95,10 @@ func (c *conn) detach() {
 func (c *conn) Read(p []byte) (int, error) {
 	if len(c.carry) > 0 {
 		n := copy(p, c.carry)
-		c.carry = c.carry[n:]
+		if c.carry = c.carry[n:]; len(c.carry) == 0 && c.lent != nil {
+			carries.Put(c.lent)
+			c.lent = nil
+		}
 		c.idle.Store(false)
 		c.begin()
 		return n, nil

@@ -7,7 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +15,7 @@ import (
 
 	"headrace/bench"
 	"headrace/conf"
+	"headrace/plugin"
 )
 
 // rig is an engine on a loopback port with the mock provider behind it.
@@ -60,12 +61,15 @@ func (m *memory) put(kind conf.Kind, id, raw string) {
 	m.apply([]conf.Change{ch}, m.rev)
 }
 
-func newRig(t *testing.T, o Options) *rig {
+func newRig(t *testing.T, o Options) *rig { return newRigWith(t, o) }
+
+func newRigWith(t *testing.T, o Options, specs ...plugin.Spec) *rig {
 	t.Helper()
 	if o.RouteCacheBytes == 0 {
 		o.RouteCacheBytes = 1 << 20
 	}
-	e, err := New(o, nil)
+	before := goroutines()
+	e, err := New(o, specs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,6 +99,10 @@ func newRig(t *testing.T, o Options) *rig {
 		<-followed
 		e.Close()
 		mock.Close()
+		poll(t, "no goroutine is left", func() bool { return len(goroutines()) <= len(before) })
+		if n := e.conns.len(); n != 0 {
+			t.Errorf("%d client connections are left", n)
+		}
 	})
 	return r
 }
@@ -191,4 +199,18 @@ func TestClientGone(t *testing.T) {
 	f("a plain answer", chat, "x-mock-stall: 20\r\n", false)
 }
 
-func TestMain(m *testing.M) { os.Exit(m.Run()) }
+// goroutines lists the stacks of all goroutines but those that the server
+// library keeps for a while, or for ever, on its own account.
+func goroutines() (stacks []string) {
+	buf := make([]byte, 1<<20)
+	for _, s := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		if !strings.Contains(s, "fasthttp.(*workerPool).Start") && !strings.Contains(s, "fasthttp.updateServerDate") {
+			stacks = append(stacks, s)
+		}
+	}
+	return stacks
+}
+
+func contextWithTimeout(d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), d)
+}

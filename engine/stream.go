@@ -64,18 +64,14 @@ func (f *flow) startStream(a *plugin.Attempt, events bool) {
 func (f *flow) takeOver(server net.Conn) {
 	c := f.conn
 	c.dry = true
-	var buf []byte
-	for {
-		if buf == nil {
-			buf = carries.Get().([]byte)
-		}
-		n, err := server.Read(buf)
-		c.carry = append(c.carry, buf[:n]...)
-		if err != nil {
-			break
-		}
+	buf := carries.Get().(*[]byte)
+	n, err := server.Read(*buf)
+	for err == nil {
+		// The server's reader may hold more than one buffer of ours.
+		c.ahead = append(c.ahead, (*buf)[:n]...)
+		n, err = server.Read(*buf)
 	}
-	carries.Put(buf) //nolint:staticcheck // a slice header, once per stream
+	carries.Put(buf)
 	c.dry = false
 	if h, ok := server.(interface{ UnsafeConn() net.Conn }); ok {
 		h.UnsafeConn().(*view).left.Store(true)
@@ -84,7 +80,7 @@ func (f *flow) takeOver(server net.Conn) {
 }
 
 // carries are buffers for the first bytes of a request on a kept connection.
-var carries = sync.Pool{New: func() any { return make([]byte, 4<<10) }}
+var carries = sync.Pool{New: func() any { b := make([]byte, 4<<10); return &b }}
 
 // run relays the stream to its end and then waits for the client's next
 // request, if there is to be one.
@@ -158,15 +154,16 @@ var noOutput = []byte("streaming response completed without producing any output
 // serveNext gives a connection back to the server as soon as the client's
 // next request begins to arrive; while it is idle it holds no buffer but this.
 func (e *Engine) serveNext(c *conn) {
+	c.carry, c.ahead = c.ahead, nil
 	if len(c.carry) == 0 {
-		buf := carries.Get().([]byte)
-		n, err := c.Read(buf)
+		buf := carries.Get().(*[]byte)
+		n, err := c.Read(*buf)
 		if n == 0 || err != nil {
-			carries.Put(buf) //nolint:staticcheck
+			carries.Put(buf)
 			c.close()
 			return
 		}
-		c.carry = buf[:n]
+		c.carry, c.lent = (*buf)[:n], buf
 	}
 	e.server.ServeConn(&view{conn: c})
 }

@@ -1,0 +1,227 @@
+package engine
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"headrace/conf"
+	"headrace/conf/schema"
+	"headrace/plugin"
+)
+
+// stream posts a streaming chat and returns the body and how it ended.
+func (r *rig) stream(headers string) (status int, body string, err error) {
+	r.t.Helper()
+	c, derr := net.Dial("tcp", r.addr)
+	if derr != nil {
+		r.t.Fatal(derr)
+	}
+	defer c.Close()
+	io.WriteString(c, post("/c", headers, chatStream))
+	c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	b, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(b), err
+}
+
+// How a stream ends: architecture.md section 5 and ruling 8.
+func TestStreamEnds(t *testing.T) {
+	r := newRig(t, Options{})
+	r.route("1", "/c", `,"timeout":400`)
+	f := func(name, headers string, whole bool, suffix string) {
+		t.Helper()
+		status, body, err := r.stream(headers)
+		if status != 200 || (err == nil) != whole || !strings.HasSuffix(body, suffix) {
+			tail := body[max(0, len(body)-200):]
+			t.Errorf("%s: status %d, err %v, ends %q; want whole=%v and %q", name, status, err, tail, whole, suffix)
+		}
+		if n := strings.Count(body, "upstream_stream"); !whole && n != 1 {
+			t.Errorf("%s: %d error events", name, n)
+		}
+	}
+	done := "data: [DONE]\n\n"
+	f("complete", "", true, done)
+	f("split at every byte", "x-mock-split: 1\r\nx-mock-tokens: 3\r\n", true, done)
+	f("CRLF", "x-mock-crlf: 1\r\n", true, "data: [DONE]\r\n\r\n")
+	f("by length", "x-mock-framing: length\r\n", true, done)
+	f("until close", "x-mock-framing: close\r\n", true, done)
+	f("lingering upstream", "x-mock-linger: 5s\r\n", true, done)
+	f("big event", "x-mock-big-event: 4194304\r\n", true, done)
+	f("no terminator, framed", "x-mock-no-done: 1\r\n", true, "}\n\n")
+	f("no terminator, until close", "x-mock-no-done: 1\r\nx-mock-framing: close\r\n", false, "\"upstream_stream_truncated\"}}\n\n")
+	f("cut", "x-mock-cut: 3\r\n", false, "\"upstream_stream_truncated\"}}\n\n")
+	f("reset", "x-mock-reset: 3\r\n", false, "\"upstream_stream_truncated\"}}\n\n")
+	f("stall", "x-mock-stall: 3\r\n", false, "\"upstream_stream_timeout\"}}\n\n")
+	f("bad chunk", "x-mock-garbage: chunk:3\r\n", false, "\"upstream_stream_truncated\"}}\n\n")
+	poll(t, "every upstream connection is idle or closed", func() bool { return r.e.Streams() == 0 })
+}
+
+// The first event does not wait for the second.
+func TestFirstByteNotHeld(t *testing.T) {
+	r := newRig(t, Options{})
+	r.route("1", "/c", "")
+	c, _ := net.Dial("tcp", r.addr)
+	defer c.Close()
+	io.WriteString(c, post("/c", "x-mock-stall: 2\r\n", chatStream))
+	c.SetReadDeadline(time.Now().Add(2 * time.Second))
+	br := bufio.NewReader(c)
+	for {
+		line, err := br.ReadString('\n')
+		if err != nil {
+			t.Fatalf("the first event did not come: %v", err)
+		}
+		if strings.HasPrefix(line, "data: ") {
+			return
+		}
+	}
+}
+
+func TestStreamLimits(t *testing.T) {
+	r := newRig(t, Options{})
+	r.route("1", "/c", `,"max_stream_duration_ms":300,"max_response_bytes":2000`)
+	status, body, err := r.stream("x-mock-tokens: 1000\r\nx-mock-bytes: 100\r\n")
+	if status != 200 || err != nil || strings.Contains(body, "[DONE]") || len(body) < 2000 {
+		t.Errorf("bytes: %d %v, %d bytes", status, err, len(body))
+	}
+	start := time.Now()
+	status, body, err = r.stream("x-mock-stall: 2\r\n") // silence: the timer ends it
+	if status != 200 || err != nil || strings.Contains(body, "error") || time.Since(start) > 2*time.Second {
+		t.Errorf("duration: %d %v %q after %v", status, err, body, time.Since(start))
+	}
+}
+
+func TestHideUsage(t *testing.T) {
+	r := newRig(t, Options{})
+	r.route("1", "/c", `,"stream_usage":"hide"`)
+	_, shown, _ := r.stream("x-mock-split: 7\r\n")
+	if strings.Contains(shown, `"choices":[]`) || !strings.HasSuffix(shown, "data: [DONE]\n\n") {
+		t.Errorf("the usage chunk shows: %q", shown)
+	}
+	asked := strings.Replace(chatStream, `"stream":true`, `"stream":true,"stream_options":{"include_usage":true}`, 1)
+	_, body := r.do("POST", "/c", asked)
+	if !strings.Contains(body, `"choices":[]`) {
+		t.Errorf("the usage chunk that the client asked for is hidden: %q", body)
+	}
+}
+
+// upper is a filter of the kind that guards and moderation will be: it holds
+// text back and lets it go in other pieces.
+type upper struct{}
+
+func (upper) FilterChunk(_ *plugin.Ctx, dst, chunk []byte, last bool) []byte {
+	dst = append(dst, bytes.ToUpper(chunk)...)
+	if last {
+		dst = append(dst, ": end\n\n"...)
+	}
+	return dst
+}
+
+func (upper) FilterHeader(c *plugin.Ctx) { c.HTTP.Response.Header.Set("X-Filtered", "yes") }
+
+func TestFilters(t *testing.T) {
+	spec := plugin.Spec{Name: "upper", Priority: 1, Schema: schema.MustCompile("upper", `{"type":"object"}`), New: func([]byte, *plugin.Env) (any, error) { return upper{}, nil }}
+	r := newRigWith(t, Options{}, spec)
+	r.src.put(conf.Routes, "1", fmt.Sprintf(`{"id":"1","uri":"/c","plugins":{"upper":{},"ai-proxy":{"provider":"openai","auth":{},"override":{"endpoint":%q}}}}`, r.mock.URL()))
+	status, body, err := r.stream("x-mock-tokens: 2\r\n")
+	if status != 200 || err != nil || strings.Contains(body, "data:") || !strings.HasSuffix(body, "DATA: [DONE]\n\n: end\n\n") {
+		t.Errorf("stream: %d %v %q", status, err, body)
+	}
+	resp, body := r.do("POST", "/c", chat)
+	if resp.Header.Get("X-Filtered") != "yes" || !strings.Contains(body, "1+1 EQUALS 2.") {
+		t.Errorf("plain: %v %q", resp.Header, body)
+	}
+}
+
+// A route that changes 50 times under streams loses none of them.
+func TestReloadUnderStreams(t *testing.T) {
+	r := newRig(t, Options{})
+	r.route("1", "/c", "")
+	ends := make(chan error, 20)
+	for range cap(ends) {
+		go func() {
+			_, body, err := r.stream("x-mock-gap: 10ms\r\nx-mock-tokens: 30\r\n")
+			if err == nil && !strings.HasSuffix(body, "data: [DONE]\n\n") {
+				err = fmt.Errorf("ends %q", body[max(0, len(body)-50):])
+			}
+			ends <- err
+		}()
+	}
+	for i := range 50 {
+		r.route("1", "/c", fmt.Sprintf(`,"timeout":%d`, 5000+i))
+		if _, body := r.do("POST", "/c", chat); !strings.Contains(body, "equals 2") {
+			t.Fatal(body)
+		}
+	}
+	for range cap(ends) {
+		if err := <-ends; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Everything works with the route cache off.
+func TestCacheOff(t *testing.T) {
+	r := newRig(t, Options{RouteCacheBytes: -1})
+	r.route("1", "/c", "")
+	for range 3 {
+		if _, body := r.do("POST", "/c", chat); !strings.Contains(body, "equals 2") {
+			t.Fatal(body)
+		}
+	}
+}
+
+// A bad item changes nothing, not even its own last good version.
+func TestBadItem(t *testing.T) {
+	r := newRig(t, Options{})
+	r.route("1", "/c", "")
+	r.src.put(conf.Routes, "1", `{"id":"1","uri":"/c","plugins":{"ai-proxy":{"provider":"nobody","auth":{}}}}`)
+	r.src.put(conf.Routes, "2", `{"id":"2","uri":"/d","plugins":{"no-such-plugin":{}}}`)
+	r.src.put(conf.Routes, "3", `{"id":"3","uri":"/e","plugins":{"jwt-auth":{}}}`)
+	for path, want := range map[string]int{"/c": 200, "/d": 404, "/e": 503} {
+		if resp, body := r.do("POST", path, chat); resp.StatusCode != want {
+			t.Errorf("%s: %d %s, want %d", path, resp.StatusCode, body, want)
+		}
+	}
+	r.src.put(conf.Routes, "1", "")
+	if resp, _ := r.do("POST", "/c", chat); resp.StatusCode != 404 {
+		t.Errorf("deleted route: %d", resp.StatusCode)
+	}
+}
+
+// Shutdown lets streams finish and refuses new clients.
+func TestShutdownLetsStreamsFinish(t *testing.T) {
+	r := newRig(t, Options{})
+	r.route("1", "/c", "")
+	end := make(chan error, 1)
+	go func() {
+		_, body, err := r.stream("x-mock-gap: 30ms\r\nx-mock-tokens: 20\r\n")
+		if err == nil && !strings.HasSuffix(body, "data: [DONE]\n\n") {
+			err = fmt.Errorf("ends %q", body)
+		}
+		end <- err
+	}()
+	poll(t, "the stream runs", func() bool { return r.e.Streams() == 1 })
+	idle, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer idle.Close()
+	ctx, cancel := contextWithTimeout(5 * time.Second)
+	defer cancel()
+	if err := r.e.Shutdown(ctx); err != nil {
+		t.Errorf("shutdown: %v", err)
+	}
+	if err := <-end; err != nil {
+		t.Errorf("the stream was cut: %v", err)
+	}
+}
