@@ -164,7 +164,7 @@ func (e *Engine) env(s *Snapshot, owner string, rt *Route) *plugin.Env {
 		Log:     e.log,
 		RouteID: owner,
 		Metadata: func(name string) []byte {
-			return s.metadata[name]
+			return s.metadata[name].Raw
 		},
 		State: func(key string, make func() (any, error)) (any, error) {
 			if rt != nil {

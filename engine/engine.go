@@ -215,6 +215,9 @@ func (e *Engine) load(items []conf.Item, rev int64) {
 // Snapshot returns the configuration in force.
 func (e *Engine) Snapshot() *Snapshot { return e.snap.Load() }
 
+// ServerName is what the Server header says.
+func (e *Engine) ServerName() string { return e.server.Name }
+
 // Registry returns the plugins that this engine knows.
 func (e *Engine) Registry() *Registry { return e.registry }
 

@@ -134,7 +134,7 @@ func (g *gatewayMetrics) route(s *Snapshot, rt *Route, bound []*plugin.Bound) *r
 	var meta struct {
 		Disabled map[string][]string `json:"disabled_labels"`
 	}
-	if raw := s.metadata["prometheus"]; raw != nil && json.Unmarshal(raw, &meta) == nil {
+	if raw := s.metadata["prometheus"].Raw; raw != nil && json.Unmarshal(raw, &meta) == nil {
 		r.disabled = meta.Disabled
 	}
 	key := r.info.RouteID

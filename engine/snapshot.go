@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,8 +20,8 @@ type Snapshot struct {
 	router   *router
 	routes   cowMap[*entry]
 	globals  chain
-	rules    map[string]*conf.Item // global rules by id
-	metadata map[string][]byte     // plugin_metadata by plugin
+	rules    map[string]conf.Item // global rules by id
+	metadata map[string]conf.Item // plugin_metadata by plugin
 	seq      uint64
 
 	prometheus *prometheusPlugin // of a global rule, nil if none has it
@@ -27,13 +29,35 @@ type Snapshot struct {
 	holds      []string          // keys of long-lived state that global rules use
 }
 
-// Route returns the item of a route, for the Admin and Control APIs.
-func (s *Snapshot) Route(id string) (conf.Item, bool) {
-	e, ok := s.routes.get(id)
-	if !ok {
-		return conf.Item{}, false
+// Item returns one resource in force; only kinds that this version serves have any.
+func (s *Snapshot) Item(kind conf.Kind, id string) (it conf.Item, ok bool) {
+	switch kind {
+	case conf.Routes:
+		if e, found := s.routes.get(id); found {
+			return e.item, true
+		}
+	case conf.GlobalRules:
+		it, ok = s.rules[id]
+	case conf.PluginMetadata:
+		it, ok = s.metadata[id]
 	}
-	return e.item, true
+	return it, ok
+}
+
+// Items returns the resources of a kind in force, ordered by creation.
+func (s *Snapshot) Items(kind conf.Kind) (items []conf.Item) {
+	switch kind {
+	case conf.Routes:
+		s.routes.each(func(_ string, e *entry) { items = append(items, e.item) })
+	case conf.GlobalRules:
+		items = slices.Collect(maps.Values(s.rules))
+	case conf.PluginMetadata:
+		items = slices.Collect(maps.Values(s.metadata))
+	}
+	slices.SortFunc(items, func(a, b conf.Item) int {
+		return cmp.Or(cmp.Compare(a.Created, b.Created), cmp.Compare(a.ID, b.ID))
+	})
+	return items
 }
 
 // Routes returns the number of routes.
@@ -60,7 +84,7 @@ func (s *Snapshot) apply(e *Engine, changes []conf.Change, rev int64) *Snapshot 
 			next.rules = withItem(next.rules, ch)
 			globals = true
 		case conf.PluginMetadata:
-			next.metadata = withMetadata(next.metadata, ch)
+			next.metadata = withItem(next.metadata, ch)
 			next.derived++
 			globals = true
 		}
@@ -125,27 +149,15 @@ func (s *Snapshot) applyRoute(e *Engine, edit *cowEdit[*entry], ch *conf.Change)
 	edit.set(ch.ID, ent)
 }
 
-func withItem(old map[string]*conf.Item, ch *conf.Change) map[string]*conf.Item {
-	next := make(map[string]*conf.Item, len(old)+1)
-	for k, v := range old {
-		next[k] = v
+// withItem returns a copy of a small map with one change.
+func withItem(old map[string]conf.Item, ch *conf.Change) map[string]conf.Item {
+	next := maps.Clone(old)
+	if next == nil {
+		next = make(map[string]conf.Item)
 	}
 	delete(next, ch.ID)
 	if !ch.Deleted {
-		it := ch.Item
-		next[ch.ID] = &it
-	}
-	return next
-}
-
-func withMetadata(old map[string][]byte, ch *conf.Change) map[string][]byte {
-	next := make(map[string][]byte, len(old)+1)
-	for k, v := range old {
-		next[k] = v
-	}
-	delete(next, ch.ID)
-	if !ch.Deleted {
-		next[ch.ID] = ch.Raw
+		next[ch.ID] = ch.Item
 	}
 	return next
 }
@@ -154,11 +166,7 @@ func withMetadata(old map[string][]byte, ch *conf.Change) map[string][]byte {
 // two rules is dropped from all of them (gateway.md 1.6).
 func (e *Engine) compileGlobals(s *Snapshot) chain {
 	s.prometheus, s.noRoute, s.holds = nil, nil, nil
-	ids := make([]string, 0, len(s.rules))
-	for id := range s.rules {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
+	ids := slices.Sorted(maps.Keys(s.rules))
 	seen := make(map[string]int)
 	bodies := make(map[string]conf.PluginList)
 	for _, id := range ids {

@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -29,13 +30,13 @@ import (
 const (
 	basePath    = "/apisix/admin"
 	keyPrefix   = "/apisix/"
-	maxBody     = 1572864          // APISIX's MAX_REQ_BODY
-	maxDrain    = 16 << 20         // of a body that is too large, so that the client reads the answer
-	appliedWait = 2 * time.Second  // for a write to be in force
-	maxTTL      = 876000 * 3600    // seconds, 100 years
-	textNotHere = "Key not found"  // the text of a missing item
-	textNoVerb  = "not found"      // the text of a verb that a path does not have
-	mask        = "********"       // what a viewer sees instead of a secret
+	maxBody     = 1572864         // APISIX's MAX_REQ_BODY
+	maxDrain    = 16 << 20        // of a body that is too large, so that the client reads the answer
+	appliedWait = 2 * time.Second // for a write to be in force
+	maxTTL      = 876000 * 3600   // seconds, 100 years
+	textNotHere = "Key not found" // the text of a missing item
+	textNoVerb  = "not found"     // the text of a verb that a path does not have
+	mask        = "********"      // what a viewer sees instead of a secret
 	roleViewer  = "viewer"
 	noKeyName   = "-" // in the audit log when keys are not required
 )
@@ -62,6 +63,7 @@ type API struct {
 	locks [64]sync.Mutex // by item: a write reads what was there first
 	whole [32]sync.Mutex // by kind: for rules that look at all items of a kind
 	now   func() time.Time
+	seen  atomic.Int64 // a revision that the store has reached
 }
 
 // hashedKey makes keys of all lengths compare in the same time.
@@ -298,7 +300,7 @@ func (c *call) drop() {
 	if !c.ctx.Request.IsBodyStream() {
 		return
 	}
-	if n, err := io.CopyN(io.Discard, c.ctx.RequestBodyStream(), maxDrain); err != io.EOF || n > 0 {
+	if _, err := io.CopyN(io.Discard, c.ctx.RequestBodyStream(), maxDrain); err != io.EOF {
 		c.ctx.SetConnectionClose()
 	}
 }

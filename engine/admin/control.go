@@ -1,0 +1,173 @@
+package admin
+
+import (
+	"log/slog"
+	"net/http/pprof"
+	"runtime"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+	"github.com/valyala/fasthttp/fasthttpadaptor"
+	"github.com/valyala/fasthttp/pprofhandler"
+
+	"headrace/conf"
+	"headrace/conf/schema"
+	"headrace/engine"
+)
+
+// ControlOptions of the Control API.
+type ControlOptions struct {
+	Registry *engine.Registry
+	// Items returns what is in force of a kind, ordered by Created; Item
+	// returns one of them.
+	Items  func(kind conf.Kind) []conf.Item
+	Item   func(kind conf.Kind, id string) (conf.Item, bool)
+	Log    *slog.Logger // nil: no log
+	Server string       // the Server header; empty: none
+}
+
+// Control serves the Control API (gateway.md 7.3) and profiles. It asks for
+// no key, so secrets are masked, and profiles are for loopback only.
+type Control struct{ ControlOptions }
+
+// NewControl makes a Control API.
+func NewControl(o ControlOptions) *Control {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Control{o}
+}
+
+const profiles = "/debug/pprof/"
+
+var profileIndex = fasthttpadaptor.NewFastHTTPHandlerFunc(pprof.Index)
+
+// Handler answers one request.
+func (c *Control) Handler(ctx *fasthttp.RequestCtx) {
+	ctx.SetContentType("application/json")
+	if c.Server != "" {
+		ctx.Response.Header.SetServer(c.Server)
+	}
+	path := string(ctx.Path())
+	if strings.HasPrefix(path, profiles) {
+		if !peer(ctx).IsLoopback() {
+			c.Log.Warn("control API: profiles are for loopback only", "client", peer(ctx).String())
+			fail(ctx, 403, "profiles are for loopback only")
+			return
+		}
+		if path == profiles {
+			profileIndex(ctx) // the handler below does not know it with its slash
+			return
+		}
+		pprofhandler.PprofHandler(ctx)
+		return
+	}
+	segs := segments(path)
+	if len(segs) < 2 || segs[0] != "v1" {
+		fail(ctx, 404, textNoVerb)
+		return
+	}
+	switch string(ctx.Method()) + " " + strings.Join(segs[1:], "/") {
+	case "GET schema":
+		reply(ctx, 200, c.appendSchemas(nil))
+	case "GET healthcheck":
+		reply(ctx, 200, []byte("{}")) // nothing has checks yet
+	case "GET routes":
+		c.items(ctx, conf.Routes)
+	case "GET services", "GET upstreams":
+		reply(ctx, 200, []byte("[]"))
+	case "GET plugin_metadatas":
+		b := []byte{'['}
+		for i, it := range c.Items(conf.PluginMetadata) {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = append(b, c.show(it)...)
+		}
+		reply(ctx, 200, append(b, ']'))
+	case "PUT plugins/reload":
+		ctx.SetBodyString("done") // plugins are part of the program
+	case "POST gc":
+		runtime.GC()
+	default:
+		c.one(ctx, segs[1:])
+	}
+}
+
+// one answers the paths that end in an id.
+func (c *Control) one(ctx *fasthttp.RequestCtx, segs []string) {
+	if !ctx.IsGet() || len(segs) < 2 {
+		fail(ctx, 404, textNoVerb)
+		return
+	}
+	id := segs[len(segs)-1]
+	switch sort := segs[0]; {
+	case sort == "healthcheck" && len(segs) == 3:
+		c.health(ctx, segs[1], id)
+	case len(segs) != 2:
+		fail(ctx, 404, textNoVerb)
+	case sort == "route":
+		it, ok := c.Item(conf.Routes, id)
+		if !ok {
+			fail(ctx, 404, "route["+id+"] not found")
+			return
+		}
+		reply(ctx, 200, appendItem(nil, resourceByName("routes"), it, c.show(it)))
+	case sort == "service" || sort == "upstream":
+		fail(ctx, 404, sort+"["+id+"] not found")
+	case sort == "plugin_metadata":
+		it, ok := c.Item(conf.PluginMetadata, id)
+		if !ok {
+			fail(ctx, 404, "plugin metadata["+id+"] not found")
+			return
+		}
+		reply(ctx, 200, c.show(it))
+	default:
+		fail(ctx, 404, textNoVerb)
+	}
+}
+
+// health knows which items there are, but none has checks yet.
+func (c *Control) health(ctx *fasthttp.RequestCtx, sort, id string) {
+	switch sort {
+	case "routes":
+		if _, ok := c.Item(conf.Routes, id); ok {
+			fail(ctx, 404, "no checker for routes["+id+"]")
+			return
+		}
+		fallthrough
+	case "services", "upstreams":
+		fail(ctx, 404, sort+"["+id+"] not found")
+	default:
+		fail(ctx, 400, "invalid src type "+sort)
+	}
+}
+
+func (c *Control) items(ctx *fasthttp.RequestCtx, kind conf.Kind) {
+	res := resourceByName(kind.String())
+	b := []byte{'['}
+	for i, it := range c.Items(kind) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendItem(b, res, it, c.show(it))
+	}
+	reply(ctx, 200, append(b, ']'))
+}
+
+func (c *Control) show(it conf.Item) []byte {
+	return maskItem(c.Registry, resourceByName(it.Kind.String()), it.Raw)
+}
+
+func (c *Control) appendSchemas(dst []byte) []byte {
+	dst = append(dst, `{"main":{`...)
+	for i, name := range schema.Names {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(appendQuoted(dst, name), ':')
+		dst = append(dst, schema.Resource(name).JSON()...)
+	}
+	dst = appendPlugins(append(dst, `},"plugins":`...), c.Registry)
+	return append(dst, `,"stream_plugins":{}}`...)
+}

@@ -1,0 +1,300 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"headrace/conf"
+)
+
+// swapTries bounds how often a PUT starts over because another process wrote
+// the item meanwhile.
+const swapTries = 8
+
+// resource answers a request for a resource of the table.
+func (c *call) resource() {
+	if slices.Contains(c.res.without, c.verb) {
+		fail(c.ctx, 405, "not supported `"+c.verb+"` method for "+c.res.name)
+		return
+	}
+	// Only PATCH and POST say something about what follows an id. APISIX
+	// ignores it elsewhere: DELETE /routes/1/plugins deletes the route there.
+	if len(c.sub) > 0 && c.verb != "PATCH" && c.verb != "POST" {
+		fail(c.ctx, 404, textNoVerb)
+		return
+	}
+	if c.verb == "GET" {
+		c.get()
+		return
+	}
+	if c.verb != "DELETE" && !c.readBody() || !c.readTTL() {
+		return
+	}
+	var w written
+	switch c.verb {
+	case "PUT":
+		w = c.put()
+	case "POST":
+		w = c.post()
+	case "PATCH":
+		w = c.patch()
+	case "DELETE":
+		w = c.delete()
+	}
+	c.answer(&w)
+}
+
+// written is what became of a write.
+type written struct {
+	status   int
+	text     string // of an error
+	id       string
+	old, now conf.Item // Rev 0: there was, or is, none
+}
+
+func refuse(id, text string) written { return written{status: 400, id: id, text: text} }
+
+func storeFailed(id string, err error) written {
+	switch {
+	case errors.Is(err, conf.ErrNotFound):
+		return written{status: 404, id: id}
+	case errors.Is(err, conf.ErrConflict):
+		return written{status: 503, id: id, text: conf.ErrConflict.Error()}
+	}
+	return written{status: 503, id: id, text: err.Error()}
+}
+
+// put stores the body under the id of the path, or its own.
+func (c *call) put() written {
+	v, id, text := c.prepare(true)
+	if text != "" {
+		return refuse(id, text)
+	}
+	if c.res.named {
+		id = c.id
+		if id == "" {
+			return refuse("", "missing plugin name")
+		}
+		v.set("id", newString(id))
+	}
+	defer c.lock(id).Unlock()
+	if text := c.validate(id, v); text != "" {
+		return refuse(id, text)
+	}
+	for range swapTries {
+		old, err := c.Store.Get(c.res.kind, id)
+		if err != nil && !errors.Is(err, conf.ErrNotFound) {
+			return storeFailed(id, err)
+		}
+		if !c.res.named {
+			c.stamp(v, mustParse(old.Raw).get("create_time"))
+		}
+		now, err := c.Store.Swap(conf.Item{Kind: c.res.kind, ID: id, Raw: v.append(nil)}, old.Rev, c.ttl)
+		if errors.Is(err, conf.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return storeFailed(id, err)
+		}
+		w := written{status: 200, id: id, old: old, now: now}
+		if old.Rev == 0 {
+			w.status = 201
+		}
+		return w
+	}
+	return storeFailed(id, conf.ErrConflict)
+}
+
+// post stores the body under an id made from the revision.
+func (c *call) post() written {
+	v, _, text := c.prepare(false)
+	if text == "" {
+		text = c.validate("", v)
+	}
+	if text != "" {
+		return refuse("", text)
+	}
+	now, err := c.Store.Create(c.res.kind, c.ttl, func(id string) ([]byte, error) {
+		v.set("id", newString(id))
+		c.stamp(v, nil)
+		return v.append(nil), nil
+	})
+	if err != nil {
+		return storeFailed("", err)
+	}
+	return written{status: 201, id: now.ID, now: now}
+}
+
+// prepare applies the rules that come before any schema (gateway.md 3.5, 1
+// and 2) and puts the id into the value. text says what is wrong.
+func (c *call) prepare(needID bool) (v *value, id, text string) {
+	v = c.body
+	if v == nil || v.kind == 'n' {
+		return nil, c.id, "missing configurations"
+	}
+	if !c.res.named {
+		if id, text = c.checkID(v, needID); text != "" {
+			return v, id, text
+		}
+	}
+	return v, id, forbiddenTime(v)
+}
+
+// checkID decides between the id of the path and that of the body.
+func (c *call) checkID(v *value, needID bool) (id, text string) {
+	own := v.get("id")
+	id = c.id
+	if id == "" {
+		id = idText(own)
+	}
+	switch {
+	case !needID && (id != "" || own != nil):
+		return id, "wrong " + c.res.name + " id, do not need it"
+	case !needID:
+		return "", ""
+	case id == "":
+		return "", "missing " + c.res.name + " id"
+	case own != nil && idText(own) != id:
+		return id, "wrong " + c.res.name + " id"
+	case c.id != "" && v.kind == '{':
+		// The path's id is a string, whatever the body had, as in APISIX.
+		v.set("id", newString(id))
+	}
+	return id, ""
+}
+
+// idText is the id that a value stands for: 1.0 is 1.
+func idText(v *value) string {
+	s := v.text()
+	if v == nil || v.kind != '0' {
+		return s
+	}
+	if f, err := strconv.ParseFloat(s, 64); err == nil && f == float64(int64(f)) && strings.ContainsAny(s, ".eE") {
+		return strconv.FormatInt(int64(f), 10)
+	}
+	return s
+}
+
+// stamp sets the times of a value that has none yet.
+func (c *call) stamp(v, created *value) {
+	now := newInt(c.now().Unix())
+	if created == nil {
+		created = now
+	}
+	v.set("create_time", created)
+	v.set("update_time", now)
+}
+
+func (c *call) delete() written {
+	if c.id == "" {
+		return refuse("", "missing "+c.res.name+" id")
+	}
+	defer c.lock(c.id).Unlock()
+	before := c.seen.Load()
+	old, err := c.Store.Delete(c.res.kind, c.id)
+	if err != nil {
+		return storeFailed(c.id, err)
+	}
+	w := written{status: 200, id: c.id, old: old}
+	w.now.Rev = c.deletedAt(old, max(before, old.Rev))
+	return w
+}
+
+// answer waits until a write is in force, notes it and tells the client.
+func (c *call) answer(w *written) {
+	c.await(w)
+	c.audit(w)
+	switch {
+	case w.status == 404:
+		c.missing()
+	case w.status >= 400:
+		fail(c.ctx, w.status, w.text)
+	case c.verb == "DELETE":
+		b := appendQuoted([]byte(`{"key":`), c.res.key(w.id))
+		reply(c.ctx, 200, append(b, `,"deleted":"1"}`...))
+	default:
+		b := appendQuoted([]byte(`{"key":`), c.res.key(w.id))
+		b = append(append(b, `,"value":`...), w.now.Raw...)
+		reply(c.ctx, w.status, append(b, '}'))
+	}
+}
+
+func (c *call) await(w *written) {
+	c.saw(w.now.Rev)
+	if w.now.Rev == 0 || c.Applied == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), appliedWait)
+	defer cancel()
+	if err := c.Applied(ctx, w.now.Rev); err != nil {
+		// It is stored, and will come into force: no error for the client.
+		c.Log.Warn("a change is stored but not in force yet", "kind", c.res.kind.String(), "id", w.id, "rev", w.now.Rev)
+	}
+}
+
+// audit notes who did what, and never a value: error texts quote those.
+func (c *call) audit(w *written) {
+	result := "updated"
+	switch {
+	case w.status == 201:
+		result = "created"
+	case w.status == 404:
+		result = "not found"
+	case w.status == 503 && w.text == conf.ErrConflict.Error():
+		result = "conflict"
+	case w.status == 503:
+		result = "failed"
+	case w.status >= 400:
+		result = "refused"
+	case c.verb == "DELETE":
+		result = "deleted"
+	}
+	name := noKeyName
+	if c.key != nil {
+		name = c.key.Name
+	}
+	c.Log.Info("admin change", "key", name, "client", c.client.String(), "verb", c.verb,
+		"item", c.res.kind.String()+"/"+w.id, "old_rev", w.old.Rev, "new_rev", w.now.Rev, "result", result)
+	if result == "failed" {
+		c.Log.Error("cannot write to the store", "item", c.res.kind.String()+"/"+w.id, "err", w.text)
+	}
+}
+
+// get answers with one item or the list.
+func (c *call) get() {
+	if c.id == "" {
+		c.list()
+		return
+	}
+	it, err := c.Store.Get(c.res.kind, c.id)
+	if errors.Is(err, conf.ErrNotFound) {
+		c.missing()
+		return
+	}
+	if err != nil {
+		c.Log.Error("cannot read the store", "err", err)
+		fail(c.ctx, 503, err.Error())
+		return
+	}
+	reply(c.ctx, 200, appendItem(nil, c.res, it, c.show(it.Raw)))
+}
+
+// show returns a stored value as the caller may see it.
+func (c *call) show(raw []byte) []byte {
+	if !c.viewer() {
+		return raw
+	}
+	return maskItem(c.Registry, c.res, raw)
+}
+
+// appendItem writes the envelope of a read item.
+func appendItem(dst []byte, res *resource, it conf.Item, raw []byte) []byte {
+	dst = appendQuoted(append(dst, `{"key":`...), res.key(it.ID))
+	dst = append(append(dst, `,"value":`...), raw...)
+	dst = strconv.AppendInt(append(dst, `,"createdIndex":`...), it.Created, 10)
+	dst = strconv.AppendInt(append(dst, `,"modifiedIndex":`...), it.Rev, 10)
+	return append(dst, '}')
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"headrace/bench"
+	"headrace/conf"
+	"headrace/engine/admin"
+)
+
+// server is one of the process's own listeners beside the traffic ports.
+type server struct {
+	name string
+	addr string
+	path string // what to show behind the address
+	srv  *fasthttp.Server
+	ln   net.Listener
+}
+
+func (s *server) close() {
+	if s.srv == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if s.srv.ShutdownWithContext(ctx) != nil {
+		s.ln.Close()
+	}
+}
+
+// listen binds every port before anything is served: a port in use is an
+// error of the start, not of a goroutine.
+func (g *gateway) listen() error {
+	c := g.cfg
+	if addr := c.Headrace.MockListen; addr != "" {
+		g.mock = bench.New(bench.Options{Gap: 20 * time.Millisecond})
+		if err := g.mock.Start(addr); err != nil {
+			return fmt.Errorf("cannot listen for the mock provider (headrace.mock.listen): %w", err)
+		}
+		g.servers = append(g.servers, server{name: "mock", addr: g.mock.Addr().String()})
+	}
+	for _, l := range c.APISIX.NodeListen {
+		ln, err := net.Listen("tcp", l.Addr())
+		if err != nil {
+			return fmt.Errorf("cannot listen for traffic (apisix.node_listen): %w", err)
+		}
+		g.servers = append(g.servers, server{name: "traffic", addr: ln.Addr().String()})
+		go func() {
+			if err := g.engine.Serve(ln); err != nil {
+				g.failed <- fmt.Errorf("cannot serve traffic: %w", err)
+			}
+		}()
+	}
+	if c.APISIX.EnableAdmin && g.store != nil {
+		api := admin.New(admin.Options{
+			Store: g.store, Applied: g.store.WaitApplied, Registry: g.engine.Registry(), Log: g.log,
+			Keys: g.keys, KeyRequired: c.Deployment.Admin.KeyRequired, Allow: c.Deployment.Admin.Allow,
+			CORS: c.Deployment.Admin.CORS, Server: g.engine.ServerName(),
+		})
+		if err := g.serve("admin", "deployment.admin.admin_listen", c.Deployment.Admin.Listen.Addr(), "/apisix/admin", api.Handler); err != nil {
+			return err
+		}
+	}
+	if p := c.Prometheus; p.EnableExportServer {
+		h := admin.Metrics(p.ExportURI, g.engine.WriteMetrics)
+		if err := g.serve("metrics", "plugin_attr.prometheus.export_addr", p.ExportAddr.Addr(), p.ExportURI, h); err != nil {
+			return err
+		}
+	}
+	if c.APISIX.EnableControl {
+		h := admin.NewControl(admin.ControlOptions{
+			Registry: g.engine.Registry(), Log: g.log, Server: g.engine.ServerName(),
+			Items: func(k conf.Kind) []conf.Item { return g.engine.Snapshot().Items(k) },
+			Item:  func(k conf.Kind, id string) (conf.Item, bool) { return g.engine.Snapshot().Item(k, id) },
+		}).Handler
+		if err := g.serve("control", "apisix.control", c.APISIX.Control.Addr(), "/v1/schema", h); err != nil {
+			return err
+		}
+	}
+	if s := c.APISIX.Status; s != nil {
+		if err := g.serve("status", "apisix.status", s.Addr(), "/status/ready", admin.NewStatus(g.engine.Ready, g.engine.ServerName())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// serve binds addr and serves h there.
+func (g *gateway) serve(name, key, addr, path string, h fasthttp.RequestHandler) error {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("cannot listen for the %s API (%s): %w", name, key, err)
+	}
+	srv := admin.NewServer(h, g.log)
+	g.servers = append(g.servers, server{name: name, addr: ln.Addr().String(), path: path, srv: srv, ln: ln})
+	go func() {
+		if err := srv.Serve(ln); err != nil {
+			g.failed <- fmt.Errorf("cannot serve the %s API: %w", name, err)
+		}
+	}()
+	return nil
+}
+
+// banner says what listens where.
+func (g *gateway) banner(w io.Writer, hint bool) {
+	fmt.Fprintf(w, "headrace %s: routes from %s\n", version, g.origin())
+	for _, s := range g.servers {
+		fmt.Fprintf(w, "  %-8s http://%s%s\n", s.name, s.addr, s.path)
+	}
+	if g.newKey != "" {
+		fmt.Fprintf(w, "  admin key (generated, kept in %s/admin.key): %s\n", g.cfg.Headrace.DataDir, g.newKey)
+	}
+	if hint {
+		fmt.Fprintf(w, "\nTry it (streams tokens from the built-in mock provider, no key needed):\n\n  %s\n\n", g.curl())
+	}
+}
+
+func (g *gateway) origin() string {
+	if g.store != nil {
+		return "the embedded store in " + g.cfg.Headrace.DataDir + " (no etcd or resource file is configured)"
+	}
+	return g.cfg.ResourceFile()
+}
+
+// curl is a command that streams from the route of examples/run.
+func (g *gateway) curl() string {
+	addr := ""
+	for _, s := range g.servers {
+		if s.name == "traffic" {
+			addr = s.addr
+			break
+		}
+	}
+	if host, port, err := net.SplitHostPort(addr); err == nil && (host == "0.0.0.0" || host == "::") {
+		addr = "127.0.0.1:" + port
+	}
+	return strings.Join([]string{
+		"curl -N http://" + addr + "/v1/chat/completions -H 'Content-Type: application/json'",
+		`-d '{"model":"any","stream":true,"messages":[{"role":"user","content":"What is 1+1?"}]}'`,
+	}, " ")
+}

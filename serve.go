@@ -1,0 +1,309 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"headrace/bench"
+	"headrace/conf"
+	"headrace/driver/wire"
+	"headrace/engine"
+	"headrace/plugin"
+	"headrace/plugin/all"
+	"headrace/plugin/logfile"
+)
+
+type serveOptions struct {
+	config string
+	seed   []string
+	hint   bool // print a curl line that works
+}
+
+func serveCommand() *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the gateway (in the foreground)",
+		Long: `Run the gateway in the foreground until SIGTERM or SIGINT; open streams are let
+finish then, a second signal ends at once. SIGUSR1 reopens the log files.
+
+Without a file, or without an etcd or resource file in it, routes live in an
+embedded store (headrace.data_dir, "data") and are changed by the Admin API.`,
+		Example: `  headrace serve
+  headrace serve -c conf/config.yaml
+  headrace serve --seed examples/run/routes.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), o) },
+	}
+	cmd.Flags().StringVarP(&o.config, "config", "c", "", "configuration file (config.yaml); built-in defaults without it")
+	cmd.Flags().StringArrayVar(&o.seed, "seed", nil, "resource file (like apisix.yaml) whose items are put into the embedded store where they are missing; may be repeated")
+	cmd.Flags().BoolVar(&o.hint, "hint", false, "print a curl line that streams from the first seeded route")
+	return cmd
+}
+
+// gateway is a running process: everything that serve starts and stops.
+type gateway struct {
+	cfg      *conf.Config
+	log      *slog.Logger
+	provider conf.Provider
+	engine   *engine.Engine
+	source   conf.Source
+	store    *conf.Embedded // nil unless the provider is embedded
+	keys     []conf.AdminKeyEntry
+	newKey   string // printed once
+	access   *logfile.File
+	mock     *bench.Mock
+	servers  []server
+	failed   chan error
+}
+
+// serve runs the gateway until a signal ends it.
+func serve(ctx context.Context, o serveOptions) error {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
+	defer signal.Stop(signals)
+
+	cfg, warnings, err := conf.Load(o.config, os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	g := &gateway{cfg: cfg, failed: make(chan error, 8)}
+	defer g.close()
+	if err := g.start(ctx, o, warnings); err != nil {
+		return err
+	}
+	g.banner(os.Stdout, o.hint)
+	return g.wait(signals)
+}
+
+// start brings everything up, in the order in which things need each other.
+func (g *gateway) start(ctx context.Context, o serveOptions, warnings []conf.Warning) error {
+	var err error
+	if g.log, err = newLogger(g.cfg); err != nil {
+		return err
+	}
+	for _, w := range warnings {
+		g.log.Warn(w.Error())
+	}
+	if n := g.cfg.Nginx.WorkerProcesses; n > 0 && n < runtime.NumCPU() {
+		runtime.GOMAXPROCS(n)
+	}
+	if g.provider, err = g.cfg.Provider(); err != nil {
+		return err
+	}
+	if err := g.openSource(append(append([]string(nil), g.cfg.Headrace.Seed...), o.seed...)); err != nil {
+		return err
+	}
+	if h := g.cfg.Nginx.HTTP; h.EnableAccessLog && h.AccessLog != "" && h.AccessLog != "off" {
+		g.access, err = logfile.Open(h.AccessLog, logfile.Options{Buffer: int(h.AccessLogBuffer), Log: g.log})
+		if err != nil {
+			return fmt.Errorf("nginx_config.http.access_log: %w", err)
+		}
+	}
+	if g.engine, err = engine.New(g.engineOptions(), all.Specs()); err != nil {
+		return err
+	}
+	if err := g.follow(ctx); err != nil {
+		return err
+	}
+	return g.listen()
+}
+
+func (g *gateway) engineOptions() engine.Options {
+	c := g.cfg
+	escape := plugin.EscapeDefault
+	switch c.Nginx.HTTP.AccessLogFormatEscape {
+	case "json":
+		escape = plugin.EscapeJSON
+	case "none":
+		escape = plugin.EscapeNone
+	}
+	send := c.Headrace.ClientSendTimeout
+	shown := ""
+	if c.APISIX.EnableServerTokens {
+		shown = version
+	}
+	return engine.Options{
+		Log: g.log, Version: shown, Env: os.LookupEnv,
+		MaxHead:       int(c.Headrace.MaxHeadBytes),
+		HeaderTimeout: c.Nginx.HTTP.ClientHeaderTimeout, BodyTimeout: c.Nginx.HTTP.ClientBodyTimeout,
+		SendTimeout: send, IdleTimeout: c.Nginx.HTTP.KeepaliveTimeout,
+		RouteCacheBytes: c.Headrace.RouteCacheBytes,
+		RouterByURI:     c.APISIX.RouterHTTP == "radixtree_uri",
+		TrimTailSlash:   c.APISIX.DeleteURITailSlash, ShowUpstreamStatus: c.APISIX.ShowUpstreamStatus,
+		PluginEnabled: c.PluginEnabled,
+		RealIP:        engine.RealIP{Header: c.Nginx.HTTP.RealIPHeader, From: c.Nginx.HTTP.RealIPFrom, Recursive: c.Nginx.HTTP.RealIPRecursive},
+		Metrics: engine.MetricsOptions{
+			Prefix: c.Prometheus.MetricPrefix, LatencyBuckets: c.Prometheus.DefaultBuckets,
+			LLMLatencyBuckets: c.Prometheus.LLMLatencyBuckets,
+			PromptBuckets:     c.Prometheus.LLMPromptTokensBuckets, CompletionBuckets: c.Prometheus.LLMCompletionTokensBuckets,
+		},
+		Wire:            wire.Options{},
+		AccessLogFormat: c.Nginx.HTTP.AccessLogFormat, AccessLogEscape: escape, AccessLog: g.access,
+	}
+}
+
+// openSource opens what routes come from.
+func (g *gateway) openSource(seeds []string) error {
+	if g.provider != conf.ProviderEmbedded && len(seeds) > 0 {
+		return fmt.Errorf("headrace.seed and --seed need the embedded store, but routes come from %s", g.provider)
+	}
+	switch g.provider {
+	case conf.ProviderEmbedded:
+		store, err := conf.OpenEmbedded(g.cfg.Headrace.DataDir)
+		if err != nil {
+			return err
+		}
+		g.store, g.source = store, store
+		if err := g.adminKeys(); err != nil {
+			return err
+		}
+		return seed(store, seeds, g.log)
+	case conf.ProviderYAML:
+		g.source = conf.NewFile(g.cfg.ResourceFile(), conf.YAML, g.log, os.LookupEnv)
+	case conf.ProviderJSON:
+		g.source = conf.NewFile(g.cfg.ResourceFile(), conf.JSON, g.log, os.LookupEnv)
+	default:
+		return fmt.Errorf("the config provider %s is not supported yet; use embedded, or role data_plane with yaml or json", g.provider)
+	}
+	return nil
+}
+
+// adminKeys fills in the generated key wherever none is configured.
+func (g *gateway) adminKeys() error {
+	for _, k := range g.cfg.Deployment.Admin.Keys {
+		if k.Key == "" {
+			key, created, err := conf.AdminKey(g.cfg.Headrace.DataDir)
+			if err != nil {
+				return err
+			}
+			k.Key = key
+			if created {
+				g.newKey = key
+			}
+		}
+		g.keys = append(g.keys, k)
+	}
+	return nil
+}
+
+// seed stores the items of resource files that the store does not have.
+func seed(store *conf.Embedded, files []string, log *slog.Logger) error {
+	for _, path := range files {
+		items, problems, err := conf.ReadDocument(path, os.LookupEnv)
+		if err != nil {
+			return err
+		}
+		for _, p := range problems {
+			log.Warn(p.Error())
+		}
+		for _, it := range items {
+			if _, err := store.Get(it.Kind, it.ID); !errors.Is(err, conf.ErrNotFound) {
+				continue
+			}
+			if _, _, err := store.Put(it, 0); err != nil {
+				return fmt.Errorf("cannot seed %s %q from %q: %w", it.Kind, it.ID, filepath.Base(path), err)
+			}
+		}
+	}
+	return nil
+}
+
+// follow applies the configuration: the first load before it returns, changes
+// after that in the background.
+func (g *gateway) follow(ctx context.Context) error {
+	loaded := make(chan struct{})
+	var once sync.Once
+	ended := make(chan error, 1)
+	go func() {
+		ended <- g.engine.Follow(ctx, g.source, func(rev int64) {
+			if g.store != nil {
+				g.store.Applied(rev)
+			}
+			once.Do(func() { close(loaded) })
+		})
+	}()
+	select {
+	case <-loaded:
+		go func() {
+			if err := <-ended; err != nil && ctx.Err() == nil {
+				g.failed <- fmt.Errorf("cannot follow the configuration: %w", err)
+			}
+		}()
+		return nil
+	case err := <-ended:
+		return fmt.Errorf("cannot load the configuration: %w", err)
+	}
+}
+
+// wait serves until a signal or a failing listener ends it.
+func (g *gateway) wait(signals <-chan os.Signal) error {
+	for {
+		select {
+		case err := <-g.failed:
+			return err
+		case s := <-signals:
+			if s == syscall.SIGUSR1 {
+				g.engine.Reopen()
+				g.log.Info("log files reopened")
+				continue
+			}
+			return g.shutdown(signals)
+		}
+	}
+}
+
+// shutdown lets streams finish within headrace.shutdown_timeout; a second
+// signal ends at once.
+func (g *gateway) shutdown(signals <-chan os.Signal) error {
+	timeout := g.cfg.Headrace.ShutdownTimeout
+	g.log.Warn("shutting down: waiting for open requests", "streams", g.engine.Streams(), "timeout", timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- g.engine.Shutdown(ctx) }()
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				g.log.Error("open requests were cut", "err", err)
+			}
+			return nil
+		case s := <-signals:
+			if s != syscall.SIGUSR1 {
+				cancel()
+			}
+		}
+	}
+}
+
+func (g *gateway) close() {
+	for _, s := range g.servers {
+		s.close()
+	}
+	if g.engine != nil {
+		g.engine.Close()
+	}
+	if g.mock != nil {
+		g.mock.Close()
+	}
+	if g.access != nil {
+		g.access.Close()
+	}
+	if g.store != nil {
+		g.store.Close()
+	}
+}
