@@ -11,7 +11,6 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"headrace/bench"
-	"headrace/conf"
 	"headrace/engine/admin"
 )
 
@@ -77,8 +76,7 @@ func (g *gateway) listen() error {
 	if c.APISIX.EnableControl {
 		h := admin.NewControl(admin.ControlOptions{
 			Registry: g.engine.Registry(), Log: g.log, Server: g.engine.ServerName(),
-			Items: func(k conf.Kind) []conf.Item { return g.engine.Snapshot().Items(k) },
-			Item:  func(k conf.Kind, id string) (conf.Item, bool) { return g.engine.Snapshot().Item(k, id) },
+			Snapshot: g.engine.Snapshot,
 		}).Handler
 		if err := g.serve("control", "apisix.control", c.APISIX.Control.Addr(), "/v1/schema", h); err != nil {
 			return err

@@ -16,9 +16,7 @@ import (
 
 	"headrace/bench"
 	"headrace/conf"
-	"headrace/driver/wire"
 	"headrace/engine"
-	"headrace/plugin"
 	"headrace/plugin/all"
 	"headrace/plugin/logfile"
 )
@@ -98,6 +96,9 @@ func (g *gateway) start(ctx context.Context, o serveOptions, warnings []conf.War
 	for _, w := range warnings {
 		g.log.Warn(w.Error())
 	}
+	if err := g.refuseUnsupported(); err != nil {
+		return err
+	}
 	if n := g.cfg.Nginx.WorkerProcesses; n > 0 && n < runtime.NumCPU() {
 		runtime.GOMAXPROCS(n)
 	}
@@ -113,47 +114,17 @@ func (g *gateway) start(ctx context.Context, o serveOptions, warnings []conf.War
 			return fmt.Errorf("nginx_config.http.access_log: %w", err)
 		}
 	}
-	if g.engine, err = engine.New(g.engineOptions(), all.Specs()); err != nil {
+	opts, err := g.engineOptions()
+	if err != nil {
+		return err
+	}
+	if g.engine, err = engine.New(opts, all.Specs()); err != nil {
 		return err
 	}
 	if err := g.follow(ctx); err != nil {
 		return err
 	}
 	return g.listen()
-}
-
-func (g *gateway) engineOptions() engine.Options {
-	c := g.cfg
-	escape := plugin.EscapeDefault
-	switch c.Nginx.HTTP.AccessLogFormatEscape {
-	case "json":
-		escape = plugin.EscapeJSON
-	case "none":
-		escape = plugin.EscapeNone
-	}
-	send := c.Headrace.ClientSendTimeout
-	shown := ""
-	if c.APISIX.EnableServerTokens {
-		shown = version
-	}
-	return engine.Options{
-		Log: g.log, Version: shown, Env: os.LookupEnv,
-		MaxHead:       int(c.Headrace.MaxHeadBytes),
-		HeaderTimeout: c.Nginx.HTTP.ClientHeaderTimeout, BodyTimeout: c.Nginx.HTTP.ClientBodyTimeout,
-		SendTimeout: send, IdleTimeout: c.Nginx.HTTP.KeepaliveTimeout,
-		RouteCacheBytes: c.Headrace.RouteCacheBytes,
-		RouterByURI:     c.APISIX.RouterHTTP == "radixtree_uri",
-		TrimTailSlash:   c.APISIX.DeleteURITailSlash, ShowUpstreamStatus: c.APISIX.ShowUpstreamStatus,
-		PluginEnabled: c.PluginEnabled,
-		RealIP:        engine.RealIP{Header: c.Nginx.HTTP.RealIPHeader, From: c.Nginx.HTTP.RealIPFrom, Recursive: c.Nginx.HTTP.RealIPRecursive},
-		Metrics: engine.MetricsOptions{
-			Prefix: c.Prometheus.MetricPrefix, LatencyBuckets: c.Prometheus.DefaultBuckets,
-			LLMLatencyBuckets: c.Prometheus.LLMLatencyBuckets,
-			PromptBuckets:     c.Prometheus.LLMPromptTokensBuckets, CompletionBuckets: c.Prometheus.LLMCompletionTokensBuckets,
-		},
-		Wire:            wire.Options{},
-		AccessLogFormat: c.Nginx.HTTP.AccessLogFormat, AccessLogEscape: escape, AccessLog: g.access,
-	}
 }
 
 // openSource opens what routes come from.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"time"
 
 	"headrace/plugin"
 )
@@ -13,15 +14,21 @@ import (
 // drainMax is how much of an unwanted request body is read so that the
 // connection can go on; beyond it the connection is closed (architecture.md
 // 13, ruling 1).
-const drainMax = 256 << 10
+const (
+	drainMax  = 256 << 10
+	drainTime = 5 * time.Second
+)
 
-// readBody reads the client's body into f.raw. A declared length above max is
+// readBody reads the client's body into f.raw. A declared length above limit is
 // refused before anything is read; otherwise memory grows with what arrives,
 // whatever length was declared.
-func (f *flow) readBody(max int64) plugin.Verdict {
+func (f *flow) readBody(limit int64) plugin.Verdict {
+	if m := f.e.opts.MaxBody; m > 0 && m < limit {
+		limit = m
+	}
 	declared := int64(f.HTTP.Request.Header.ContentLength())
-	if declared > max {
-		return f.tooLarge(declared, max)
+	if declared > limit {
+		return f.tooLarge(declared, limit)
 	}
 	src := f.HTTP.RequestBodyStream()
 	f.raw = f.raw[:0]
@@ -29,7 +36,7 @@ func (f *flow) readBody(max int64) plugin.Verdict {
 		return 0
 	}
 	if want := min(declared, 1<<20) + 1; int64(cap(f.raw)) < want {
-		f.raw = make([]byte, 0, max64(want, 4<<10))
+		f.raw = make([]byte, 0, max(want, 4<<10))
 	}
 	for {
 		if len(f.raw) == cap(f.raw) {
@@ -37,9 +44,9 @@ func (f *flow) readBody(max int64) plugin.Verdict {
 		}
 		n, err := src.Read(f.raw[len(f.raw):cap(f.raw)])
 		f.raw = f.raw[:len(f.raw)+n]
-		if int64(len(f.raw)) > max {
+		if int64(len(f.raw)) > limit {
 			seen := int64(len(f.raw)) + f.drain(drainMax)
-			return f.tooLarge(seen, max)
+			return f.tooLarge(seen, limit)
 		}
 		switch {
 		case err == io.EOF:
@@ -49,13 +56,6 @@ func (f *flow) readBody(max int64) plugin.Verdict {
 			return f.bodyFault(err)
 		}
 	}
-}
-
-func max64(a, b int64) int64 {
-	if a > b {
-		return a
-	}
-	return b
 }
 
 func (f *flow) tooLarge(size, max int64) plugin.Verdict {
@@ -91,6 +91,7 @@ func (f *flow) drain(max int64) (n int64) {
 	if src == nil {
 		return 0
 	}
+	f.conn.hurry(drainTime)
 	n, err := io.Copy(io.Discard, io.LimitReader(src, max))
 	if err != nil || n == max {
 		f.conn.unread = true
@@ -104,8 +105,8 @@ func (f *flow) drain(max int64) (n int64) {
 // connection is closed after the answer.
 func (f *flow) settleBody() {
 	ctx := f.HTTP
-	if ctx.Request.MayContinue() && f.raw == nil {
-		return // the body was never asked for; the server closes
+	if ctx.RequestBodyStream() == nil {
+		return // there is none, or it was never asked for
 	}
 	if left := int64(ctx.Request.Header.ContentLength()) - int64(len(f.raw)); left > drainMax {
 		f.conn.unread = true

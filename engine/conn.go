@@ -143,6 +143,11 @@ func (c *conn) begin() {
 	}
 }
 
+// hurry gives the reads until the end of the request one deadline together.
+func (c *conn) hurry(d time.Duration) {
+	c.phase, c.headBy = phaseHead, time.Now().Add(d)
+}
+
 // await arms a read deadline between d and 1.125 d from now; a deadline that
 // is still in that range stays, which saves most of the calls.
 func (c *conn) await(d time.Duration) {

@@ -30,6 +30,8 @@ type Options struct {
 	SendTimeout   time.Duration // client_send_timeout, between two writes: 60 s
 	IdleTimeout   time.Duration // keepalive_timeout: 60 s
 
+	MaxBody       int64                  // client_max_body_size; 0: no limit but the plugin's own
+	PassHeaders   []string               // response headers of providers that clients get
 	PluginEnabled func(name string) bool // nil: all
 	RealIP        RealIP
 

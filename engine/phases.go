@@ -41,37 +41,28 @@ func addStep[T any](steps []step[T], b *plugin.Bound) []step[T] {
 	return steps
 }
 
-func (ch *chain) runRewrite(c *plugin.Ctx) plugin.Verdict {
-	for i := range ch.rewrite {
-		if s := &ch.rewrite[i]; s.b.Runs(c) {
-			if v := s.do.Rewrite(c); v != 0 {
+// run lets the steps of a phase decide, until one of them ends the request.
+func run[T any](steps []step[T], c *plugin.Ctx, phase func(T, *plugin.Ctx) plugin.Verdict) plugin.Verdict {
+	for i := range steps {
+		if s := &steps[i]; s.b.Runs(c) {
+			if v := phase(s.do, c); v != 0 {
 				return s.b.Verdict(c, v)
 			}
 		}
 	}
 	return 0
+}
+
+func (ch *chain) runRewrite(c *plugin.Ctx) plugin.Verdict {
+	return run(ch.rewrite, c, plugin.Rewriter.Rewrite)
 }
 
 func (ch *chain) runAccess(c *plugin.Ctx) plugin.Verdict {
-	for i := range ch.access {
-		if s := &ch.access[i]; s.b.Runs(c) {
-			if v := s.do.Access(c); v != 0 {
-				return s.b.Verdict(c, v)
-			}
-		}
-	}
-	return 0
+	return run(ch.access, c, plugin.Accessor.Access)
 }
 
 func (ch *chain) runProxy(c *plugin.Ctx) plugin.Verdict {
-	for i := range ch.proxy {
-		if s := &ch.proxy[i]; s.b.Runs(c) {
-			if v := s.do.BeforeProxy(c); v != 0 {
-				return s.b.Verdict(c, v)
-			}
-		}
-	}
-	return 0
+	return run(ch.proxy, c, plugin.Proxier.BeforeProxy)
 }
 
 func (ch *chain) runHeader(c *plugin.Ctx) {

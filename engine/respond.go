@@ -69,7 +69,14 @@ func (f *flow) startAnswer(status int) {
 	resp.SetStatusCode(status)
 	if f.Source == "upstream" && (status >= 500 || f.e.opts.ShowUpstreamStatus) {
 		f.line, _ = upstreamStatus(&f.Ctx, f.line[:0])
-		resp.Header.SetBytesV("X-APISIX-Upstream-Status", f.line)
+		resp.Header.SetCanonical(upstreamStatusName, f.line)
+	}
+	if f.Source == "upstream" {
+		for _, name := range f.e.opts.PassHeaders {
+			if v := f.ex.Head.Get(name); v != nil {
+				resp.Header.SetBytesV(name, v)
+			}
+		}
 	}
 	f.Status = status
 	f.snap.globals.runHeader(&f.Ctx)
@@ -78,6 +85,8 @@ func (f *flow) startAnswer(status int) {
 	}
 	f.Status = resp.StatusCode()
 }
+
+var upstreamStatusName = []byte("X-APISIX-Upstream-Status")
 
 var upstreamStatus, _ = plugin.LookupVar("upstream_status")
 

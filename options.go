@@ -1,0 +1,92 @@
+package main
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+
+	"headrace/driver/wire"
+	"headrace/engine"
+	"headrace/plugin"
+)
+
+// engineOptions brings the configuration into the engine's terms.
+func (g *gateway) engineOptions() (engine.Options, error) {
+	c := g.cfg
+	roots, err := trusted(c.APISIX.SSL.TrustedCertificate)
+	if err != nil {
+		return engine.Options{}, err
+	}
+	escape := plugin.EscapeDefault
+	switch c.Nginx.HTTP.AccessLogFormatEscape {
+	case "json":
+		escape = plugin.EscapeJSON
+	case "none":
+		escape = plugin.EscapeNone
+	}
+	send := c.Headrace.ClientSendTimeout
+	shown := ""
+	if c.APISIX.EnableServerTokens {
+		shown = version
+	}
+	return engine.Options{
+		Log: g.log, Version: shown, Env: os.LookupEnv,
+		MaxHead:       int(c.Headrace.MaxHeadBytes),
+		HeaderTimeout: c.Nginx.HTTP.ClientHeaderTimeout, BodyTimeout: c.Nginx.HTTP.ClientBodyTimeout,
+		SendTimeout: send, IdleTimeout: c.Nginx.HTTP.KeepaliveTimeout,
+		RouteCacheBytes: c.Headrace.RouteCacheBytes,
+		RouterByURI:     c.APISIX.RouterHTTP == "radixtree_uri",
+		TrimTailSlash:   c.APISIX.DeleteURITailSlash, ShowUpstreamStatus: c.APISIX.ShowUpstreamStatus,
+		PluginEnabled: c.PluginEnabled, MaxBody: c.Nginx.HTTP.ClientMaxBodySize, PassHeaders: c.Headrace.PassHeaders,
+		RealIP: engine.RealIP{Header: c.Nginx.HTTP.RealIPHeader, From: c.Nginx.HTTP.RealIPFrom, Recursive: c.Nginx.HTTP.RealIPRecursive},
+		Metrics: engine.MetricsOptions{
+			Prefix: c.Prometheus.MetricPrefix, LatencyBuckets: c.Prometheus.DefaultBuckets,
+			LLMLatencyBuckets: c.Prometheus.LLMLatencyBuckets,
+			PromptBuckets:     c.Prometheus.LLMPromptTokensBuckets, CompletionBuckets: c.Prometheus.LLMCompletionTokensBuckets,
+		},
+		Wire:            wire.Options{RootCAs: roots},
+		AccessLogFormat: c.Nginx.HTTP.AccessLogFormat, AccessLogEscape: escape, AccessLog: g.access,
+	}, nil
+}
+
+// refuseUnsupported says what the configuration asks for and this version does
+// not do: an error where going on would be unsafe, else a warning.
+func (g *gateway) refuseUnsupported() error {
+	c := g.cfg
+	if c.Deployment.Admin.HTTPS {
+		return errors.New("deployment.admin.https_admin is not supported yet: the Admin API would send its key in clear")
+	}
+	for _, s := range []struct {
+		asked bool
+		key   string
+	}{
+		{c.Written("apisix", "ssl", "listen") && c.APISIX.SSL.Enable, "apisix.ssl.listen (TLS to clients)"},
+		{c.APISIX.MatchURIEncodedSlash, "apisix.match_uri_encoded_slash"},
+		{c.APISIX.NormalizeURILikeServlet, "apisix.normalize_uri_like_servlet"},
+		{c.APISIX.TrustedAddresses != nil, "apisix.trusted_addresses"},
+		{!c.Nginx.HTTP.UnderscoresInHeaders, "nginx_config.http.underscores_in_headers"},
+	} {
+		if s.asked {
+			g.log.Warn(s.key + " is not supported yet and has no effect")
+		}
+	}
+	return nil
+}
+
+// trusted reads the certificates that providers are checked against; nil
+// means the system's.
+func trusted(path string) (*x509.CertPool, error) {
+	if path == "" || path == "system" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("apisix.ssl.ssl_trusted_certificate: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("apisix.ssl.ssl_trusted_certificate: no certificate in %q", path)
+	}
+	return pool, nil
+}
