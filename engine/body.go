@@ -105,8 +105,8 @@ func (f *flow) drain(max int64) (n int64) {
 // connection is closed after the answer.
 func (f *flow) settleBody() {
 	ctx := f.HTTP
-	if ctx.RequestBodyStream() == nil {
-		return // there is none, or it was never asked for
+	if ctx.RequestBodyStream() == nil || f.conn.unread {
+		return // there is none, it was never asked for, or the end is decided
 	}
 	if left := int64(ctx.Request.Header.ContentLength()) - int64(len(f.raw)); left > drainMax {
 		f.conn.unread = true

@@ -37,7 +37,7 @@ func (r *rig) stream(headers string) (status int, body string, err error) {
 // How a stream ends: architecture.md section 5 and ruling 8.
 func TestStreamEnds(t *testing.T) {
 	r := newRig(t, Options{})
-	r.route("1", "/c", `,"timeout":400`)
+	r.route("1", "/c", `,"timeout":1500`)
 	f := func(name, headers string, whole bool, suffix string) {
 		t.Helper()
 		status, body, err := r.stream(headers)
