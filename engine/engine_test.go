@@ -173,30 +173,37 @@ func TestPlainAndStream(t *testing.T) {
 func TestClientGone(t *testing.T) {
 	r := newRig(t, Options{})
 	r.route("1", "/v1/chat/completions", "")
-	f := func(what, body string, headers string, readFirst bool) {
+	f := func(what, text, first string) {
 		t.Helper()
-		c, err := net.Dial("tcp", r.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintf(c, "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s", headers, len(body), body)
-		if readFirst {
-			if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.Contains(line, "200") {
-				t.Fatalf("%s: %q %v", what, line, err)
-			}
-		} else {
-			poll(t, what+": upstream reached", func() bool { return r.mock.Connections() > 0 })
-		}
 		start := time.Now()
-		c.Close()
-		poll(t, what+": upstream freed", func() bool { return r.mock.Connections() == 0 })
+		r.abort(text, first)
 		if d := time.Since(start); d > time.Second {
 			t.Errorf("%s: upstream freed only after %v", what, d)
 		}
 	}
-	f("waiting for the head", chat, "x-mock-hang: 1\r\n", false)
-	f("between tokens", chatStream, "x-mock-stall: 3\r\n", true)
-	f("a plain answer", chat, "x-mock-stall: 20\r\n", false)
+	f("waiting for the head", post("/v1/chat/completions", "x-mock-hang: 1\r\n", chat), "")
+	f("between tokens", post("/v1/chat/completions", "x-mock-stall: 3\r\n", chatStream), "200")
+	f("a plain answer", post("/v1/chat/completions", "x-mock-stall: 20\r\n", chat), "")
+}
+
+// abort sends a request, waits until the upstream has it (and for the first
+// line of the answer where one is named), leaves, and waits until the
+// upstream's connection is gone.
+func (r *rig) abort(text, first string) {
+	r.t.Helper()
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	io.WriteString(c, text)
+	poll(r.t, "the upstream is reached", func() bool { return r.mock.Connections() > 0 })
+	if first != "" {
+		if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.Contains(line, first) {
+			r.t.Fatalf("%q %v", line, err)
+		}
+	}
+	c.Close()
+	poll(r.t, "the upstream is free", func() bool { return r.mock.Connections() == 0 })
 }
 
 // goroutines lists the stacks of all goroutines but those that the server

@@ -207,9 +207,9 @@ func (g *gatewayMetrics) histogram(name, labels string, bounds []float64) *histo
 	return h
 }
 
-// gauge returns the number behind a gauge; series with equal labels share it.
-func (g *gatewayMetrics) gauge(name, labels string) *atomic.Int64 {
-	name = g.opts.Prefix + name + "{" + labels + "}"
+// gauge returns the number behind a gauge, by its name with labels; series
+// with equal labels share it.
+func (g *gatewayMetrics) gauge(name string) *atomic.Int64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	n := g.gauges[name]

@@ -134,7 +134,9 @@ func newSeries(r *routeMetrics, v labelValues, llm bool) *series {
 	s.completion = s.counter("llm_completion_tokens", s.llmLabels("llm_completion_tokens", ""))
 	s.promptDist = s.histogram("llm_prompt_tokens_dist", s.llmLabels("llm_prompt_tokens_dist", ""), o.PromptBuckets)
 	s.completionDist = s.histogram("llm_completion_tokens_dist", s.llmLabels("llm_completion_tokens_dist", ""), o.CompletionBuckets)
-	s.inFlight = r.g.gauge("llm_active_connections", s.activeLabels())
+	name := r.g.opts.Prefix + "llm_active_connections{" + s.activeLabels() + "}"
+	s.inFlight = r.g.gauge(name)
+	s.names = append(s.names, name)
 	return s
 }
 
@@ -159,6 +161,9 @@ func (s *series) unregister(g *gatewayMetrics) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	for _, name := range names {
+		delete(g.gauges, name)
+	}
 	for _, h := range s.histos {
 		delete(g.histos, h.name+"{"+h.labels+"}")
 	}
