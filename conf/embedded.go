@@ -204,18 +204,20 @@ func (e *Embedded) Create(kind Kind, ttl time.Duration, fill func(id string) ([]
 }
 
 // Delete implements Store.
-func (e *Embedded) Delete(kind Kind, id string) (old Item, err error) {
+func (e *Embedded) Delete(kind Kind, id string) (old Item, rev int64, err error) {
 	err = e.write(func(t *storeTx) error {
 		var ok bool
 		if old, ok = t.get(kind, id); !ok {
 			return ErrNotFound
 		}
-		return t.delete(old)
+		err := t.delete(old)
+		rev = t.rev
+		return err
 	})
 	if err != nil {
-		return Item{}, err
+		return Item{}, 0, err
 	}
-	return old, nil
+	return old, rev, nil
 }
 
 // Applied says that the configuration in force carries everything up to rev.

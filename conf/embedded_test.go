@@ -73,10 +73,10 @@ func TestEmbeddedWrites(t *testing.T) {
 	if _, err := e.Get(Routes, "no"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("Get of nothing: %v", err)
 	}
-	if old, err := e.Delete(Routes, "b"); err != nil || string(old.Raw) != "3" {
+	if old, _, err := e.Delete(Routes, "b"); err != nil || string(old.Raw) != "3" {
 		t.Errorf("Delete: %+v, %v", old, err)
 	}
-	if _, err := e.Delete(Routes, "b"); !errors.Is(err, ErrNotFound) {
+	if _, _, err := e.Delete(Routes, "b"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("second Delete: %v", err)
 	}
 	if _, err := OpenEmbedded(dir); err == nil || !strings.Contains(err.Error(), "in use by another headrace") {

@@ -80,7 +80,7 @@ type Store interface {
 	// Create stores the item under a new id made from its revision (20
 	// digits, zero padded). fill gets that id and returns the value to store.
 	Create(kind Kind, ttl time.Duration, fill func(id string) ([]byte, error)) (now Item, err error)
-	Delete(kind Kind, id string) (old Item, err error) // ErrNotFound
+	Delete(kind Kind, id string) (old Item, rev int64, err error) // rev is the deletion's own; ErrNotFound
 	Close() error
 }
 

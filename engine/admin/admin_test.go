@@ -73,8 +73,8 @@ func newGate(t *testing.T, change func(*Options)) *gate {
 	})
 	o := Options{
 		Store: g.store, Applied: g.store.WaitApplied, Registry: g.engine.Registry(), Server: "headrace/test",
-		Log:  slog.New(slog.NewTextHandler(&g.log, nil)),
-		Keys: []conf.AdminKeyEntry{{Name: "none", Key: "", Role: "admin"}, {Name: "boss", Key: adminKey, Role: "admin"}, {Name: "guest", Key: viewerKey, Role: "viewer"}},
+		Log:         slog.New(slog.NewTextHandler(&g.log, nil)),
+		Keys:        []conf.AdminKeyEntry{{Name: "none", Key: "", Role: "admin"}, {Name: "boss", Key: adminKey, Role: "admin"}, {Name: "guest", Key: viewerKey, Role: "viewer"}},
 		KeyRequired: true, CORS: true,
 	}
 	if change != nil {

@@ -18,7 +18,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -63,7 +62,6 @@ type API struct {
 	locks [64]sync.Mutex // by item: a write reads what was there first
 	whole [32]sync.Mutex // by kind: for rules that look at all items of a kind
 	now   func() time.Time
-	seen  atomic.Int64 // a revision that the store has reached
 }
 
 // hashedKey makes keys of all lengths compare in the same time.

@@ -1,10 +1,17 @@
 package admin
 
 import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
 	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp/fasthttputil"
 
 	"headrace/conf"
 )
@@ -159,4 +166,45 @@ func TestBodyAndPath(t *testing.T) {
 	if res, _ := g.do("GET /routes", ""); res.Header.Get("X-API-VERSION") != "v3" {
 		t.Errorf("header %v", res.Header)
 	}
+}
+
+// What a handler does not read of a body must not become the next request.
+func TestUnreadBody(t *testing.T) {
+	g := newGate(t, nil)
+	mem := fasthttputil.NewInmemoryListener()
+	s := NewServer(g.api.Handler, nil)
+	go func() { _ = s.Serve(mem) }()
+	defer s.Shutdown()
+	large := strings.Repeat("a", maxBody+100_000)
+	f := func(head, body string, want ...int) {
+		t.Helper()
+		c, err := mem.Dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		go func() {
+			_, _ = io.WriteString(c, head+"\r\n\r\n"+body+"GET /apisix/admin/routes?api_key="+adminKey+" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+		}()
+		_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		r := bufio.NewReader(c)
+		for i, status := range want {
+			res, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatalf("%.60q, answer %d: %v", head, i, err)
+			}
+			text, err := io.ReadAll(res.Body)
+			if err != nil || res.StatusCode != status {
+				t.Errorf("%.60q, answer %d: %d %.200s, %v", head, i, res.StatusCode, text, err)
+			}
+		}
+	}
+	chunked := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(large), large)
+	const host = " HTTP/1.1\r\nHost: a\r\n"
+	f("PUT /apisix/admin/routes/1"+host+"Content-Length: "+strconv.Itoa(len(large)), large, 401, 200)
+	f("PUT /apisix/admin/routes/1?api_key="+adminKey+host+"Content-Length: "+strconv.Itoa(len(large)), large, 400, 200)
+	f("PUT /apisix/admin/routes/1?api_key="+adminKey+host+"Transfer-Encoding: chunked", chunked, 400, 200)
+	f("PUT /apisix/admin/routes/1?api_key="+adminKey+host+"Transfer-Encoding: chunked", fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(okRoute), okRoute), 201, 200)
+	f("GET /apisix/admin/routes/1?api_key="+adminKey+host+"Content-Length: 5", "hello", 200, 200)
+	f("DELETE /elsewhere"+host+"Content-Length: 100000", large[:100000], 404, 200)
 }

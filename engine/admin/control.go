@@ -18,12 +18,9 @@ import (
 // ControlOptions of the Control API.
 type ControlOptions struct {
 	Registry *engine.Registry
-	// Items returns what is in force of a kind, ordered by Created; Item
-	// returns one of them.
-	Items  func(kind conf.Kind) []conf.Item
-	Item   func(kind conf.Kind, id string) (conf.Item, bool)
-	Log    *slog.Logger // nil: no log
-	Server string       // the Server header; empty: none
+	Snapshot func() *engine.Snapshot // the configuration in force
+	Log      *slog.Logger            // nil: no log
+	Server   string                  // the Server header; empty: none
 }
 
 // Control serves the Control API (gateway.md 7.3) and profiles. It asks for
@@ -78,7 +75,7 @@ func (c *Control) Handler(ctx *fasthttp.RequestCtx) {
 		reply(ctx, 200, []byte("[]"))
 	case "GET plugin_metadatas":
 		b := []byte{'['}
-		for i, it := range c.Items(conf.PluginMetadata) {
+		for i, it := range c.Snapshot().Items(conf.PluginMetadata) {
 			if i > 0 {
 				b = append(b, ',')
 			}
@@ -107,7 +104,7 @@ func (c *Control) one(ctx *fasthttp.RequestCtx, segs []string) {
 	case len(segs) != 2:
 		fail(ctx, 404, textNoVerb)
 	case sort == "route":
-		it, ok := c.Item(conf.Routes, id)
+		it, ok := c.Snapshot().Item(conf.Routes, id)
 		if !ok {
 			fail(ctx, 404, "route["+id+"] not found")
 			return
@@ -116,7 +113,7 @@ func (c *Control) one(ctx *fasthttp.RequestCtx, segs []string) {
 	case sort == "service" || sort == "upstream":
 		fail(ctx, 404, sort+"["+id+"] not found")
 	case sort == "plugin_metadata":
-		it, ok := c.Item(conf.PluginMetadata, id)
+		it, ok := c.Snapshot().Item(conf.PluginMetadata, id)
 		if !ok {
 			fail(ctx, 404, "plugin metadata["+id+"] not found")
 			return
@@ -131,7 +128,7 @@ func (c *Control) one(ctx *fasthttp.RequestCtx, segs []string) {
 func (c *Control) health(ctx *fasthttp.RequestCtx, sort, id string) {
 	switch sort {
 	case "routes":
-		if _, ok := c.Item(conf.Routes, id); ok {
+		if _, ok := c.Snapshot().Item(conf.Routes, id); ok {
 			fail(ctx, 404, "no checker for routes["+id+"]")
 			return
 		}
@@ -146,7 +143,7 @@ func (c *Control) health(ctx *fasthttp.RequestCtx, sort, id string) {
 func (c *Control) items(ctx *fasthttp.RequestCtx, kind conf.Kind) {
 	res := resourceByName(kind.String())
 	b := []byte{'['}
-	for i, it := range c.Items(kind) {
+	for i, it := range c.Snapshot().Items(kind) {
 		if i > 0 {
 			b = append(b, ',')
 		}

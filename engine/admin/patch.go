@@ -20,19 +20,19 @@ func (c *call) patch() written {
 	}
 	v := mustParse(old.Raw)
 	now := newInt(c.now().Unix())
+	keep := len(c.sub) == 0 && c.body.get("update_time") != nil
 	if len(c.sub) > 0 {
 		if text := setPath(v, c.sub, c.body); text != "" {
 			return refuse(c.id, text)
 		}
-		v.set("update_time", now)
 	} else {
 		merge(v, c.body)
-		if c.body.get("update_time") == nil || v.get("update_time") == nil {
-			v.set("update_time", now)
-		}
 	}
 	if v.get("create_time") == nil {
 		v.set("create_time", now)
+	}
+	if !keep || v.get("update_time") == nil {
+		v.set("update_time", now)
 	}
 	if _, text := c.checkID(v, true); text != "" {
 		return refuse(c.id, text)

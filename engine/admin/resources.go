@@ -34,7 +34,7 @@ var resources = []resource{
 	{kind: conf.Routes, name: "route", schema: "route", check: checkItem,
 		filters: []string{"service_id", "upstream_id"}, secrets: []string{"upstream.tls.client_key"}},
 	{kind: conf.GlobalRules, name: "global rule", schema: "global_rule", without: []string{"POST"}, alone: true, check: checkGlobalRule},
-	{kind: conf.PluginMetadata, name: "plugin_metadata", named: true, without: []string{"POST", "PATCH"}, check: checkMetadata},
+	{kind: conf.PluginMetadata, name: "plugin_metadata", named: true, without: []string{"POST", "PATCH"}, check: checkItem},
 	{kind: conf.Services, name: "service", schema: "service", later: true},
 	{kind: conf.Upstreams, name: "upstream", schema: "upstream", later: true},
 	{kind: conf.Consumers, name: "consumer", schema: "consumer", later: true},
@@ -105,13 +105,6 @@ func checkGlobalRule(c *call, id string, v *value) string {
 		}
 	}
 	return ""
-}
-
-func checkMetadata(c *call, id string, v *value) string {
-	if id == "" {
-		return "missing plugin name"
-	}
-	return checkItem(c, id, v)
 }
 
 // times are the fields that clients may not send with PUT and POST.

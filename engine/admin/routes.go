@@ -193,13 +193,12 @@ func (c *call) delete() written {
 		return refuse("", "missing "+c.res.name+" id")
 	}
 	defer c.lock(c.id).Unlock()
-	before := c.seen.Load()
-	old, err := c.Store.Delete(c.res.kind, c.id)
+	old, rev, err := c.Store.Delete(c.res.kind, c.id)
 	if err != nil {
 		return storeFailed(c.id, err)
 	}
 	w := written{status: 200, id: c.id, old: old}
-	w.now.Rev = c.deletedAt(old, max(before, old.Rev))
+	w.now.Rev = rev
 	return w
 }
 
@@ -223,7 +222,6 @@ func (c *call) answer(w *written) {
 }
 
 func (c *call) await(w *written) {
-	c.saw(w.now.Rev)
 	if w.now.Rev == 0 || c.Applied == nil {
 		return
 	}

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -99,7 +100,7 @@ func TestTTL(t *testing.T) {
 // The next request must see what was written.
 func TestInForce(t *testing.T) {
 	g := newGate(t, nil)
-	there := func() bool { _, ok := g.engine.Snapshot().Route("1"); return ok }
+	there := func() bool { _, ok := g.engine.Snapshot().Item(conf.Routes, "1"); return ok }
 	for range 20 {
 		if res, body := g.do("PUT /routes/1", okRoute); res.StatusCode != 201 || !there() {
 			t.Fatalf("after PUT: %d %s, in force %v", res.StatusCode, body, there())
@@ -108,6 +109,31 @@ func TestInForce(t *testing.T) {
 			t.Fatalf("after DELETE: %d %s, in force %v", res.StatusCode, body, there())
 		}
 	}
+}
+
+// What is stored but late to come into force is no error.
+func TestLate(t *testing.T) {
+	g := newGate(t, func(o *Options) {
+		o.Applied = func(context.Context, int64) error { return context.DeadlineExceeded }
+	})
+	if res, body := g.do("PUT /routes/1", okRoute); res.StatusCode != 201 || !strings.Contains(g.log.String(), "not in force yet") {
+		t.Errorf("%d %s, log %s", res.StatusCode, body, g.log.String())
+	}
+}
+
+func TestIDText(t *testing.T) {
+	f := func(in, want string) {
+		t.Helper()
+		if got := idText(mustParse([]byte(in))); got != want {
+			t.Errorf("%s: %q, want %q", in, got, want)
+		}
+	}
+	f(`7`, "7")
+	f(`7.0`, "7")
+	f(`1e2`, "100")
+	f(`7.5`, "7.5")
+	f(`9223372036854775807`, "9223372036854775807")
+	f(`"7.0"`, "7.0")
 }
 
 // A deletion's revision is found even if the item is older than the store's history.
@@ -174,7 +200,7 @@ type faulty struct {
 }
 
 func (f faulty) Swap(conf.Item, int64, time.Duration) (conf.Item, error) { return conf.Item{}, f.err }
-func (f faulty) List(conf.Kind) ([]conf.Item, error)                    { return nil, f.err }
+func (f faulty) List(conf.Kind) ([]conf.Item, error)                     { return nil, f.err }
 
 func TestStoreErrors(t *testing.T) {
 	f := func(err error, call, want string) {
