@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -95,11 +96,19 @@ func upgradeAIProxy(raw []byte) ([]byte, error) {
 
 func checkAIProxy(raw []byte) error {
 	cfg, err := driver.ParseConfig(raw)
-	if err == nil {
-		_, err = cfg.Validate()
+	if err != nil {
+		return err
 	}
+	if _, err := cfg.Validate(); err != nil {
+		return err
+	}
+	_, err = driver.CompileInstance("", cfg, unresolved)
 	return err
 }
+
+// unresolved stands in for secrets where a configuration is only checked: an
+// instance may be wrong whatever its secrets are.
+func unresolved(string) (string, error) { return "", errors.New("not resolved") }
 
 // aiWarnings lists what is valid but will not do what its author meant.
 func aiWarnings(raw []byte) []string {
