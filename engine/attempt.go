@@ -20,26 +20,47 @@ const statusGone = 499
 // (ai-proxy.md section 10, rule 32).
 const errorBodyMax = 1 << 20
 
+// failure is an attempt that did not answer the request. The zero value means
+// that it did.
+type failure struct {
+	status      int
+	contentType string
+	body        []byte
+	relayed     bool // status, body and content type are the provider's
+	transport   bool // no answer came at all
+	final       bool // another instance would not help
+}
+
 // attempts calls providers until one of them has answered the request.
 func (f *flow) attempts() {
 	f.conn.attach(f)
-	f.attempt(f.ai.instances[0])
+	if fail := f.attempt(f.ai.instances[0]); fail.status != 0 {
+		f.sendFailure(&fail)
+	}
+}
+
+// sendFailure gives the client the failure of the last attempt.
+func (f *flow) sendFailure(fail *failure) {
+	if fail.relayed {
+		f.replyUpstream(fail.status, f.ex.Head.ContentType, fail.body)
+		return
+	}
+	f.replyAI(fail.status, fail.contentType, fail.body)
 }
 
 // attempt is one call of one instance: route the protocol, shape the body,
 // build the head, exchange, and hand the answer on (ai-proxy.md 2.1, P1 to P10).
-func (f *flow) attempt(in *instance) {
+func (f *flow) attempt(in *instance) failure {
 	f.t0 = time.Now()
 	f.Instance = in.Instance
 	if in.Broken != nil {
 		f.e.log.Error("instance is not usable", "route_id", f.Info.RouteID, "instance", in.Name, "err", in.Broken)
-		f.replyAI(fasthttp.StatusServiceUnavailable, plugin.JSON, messageBody("error_msg", "instance "+in.Name+" is not usable: its credentials cannot be resolved"))
-		return
+		return failure{status: fasthttp.StatusServiceUnavailable, contentType: plugin.JSON,
+			body: messageBody("error_msg", "instance "+in.Name+" is not usable: its credentials cannot be resolved")}
 	}
 	target, refusal := in.Route(f.Proto)
 	if refusal != "" {
-		f.replyAI(fasthttp.StatusBadRequest, plugin.Text, []byte(refusal))
-		return
+		return failure{status: fasthttp.StatusBadRequest, contentType: plugin.Text, body: []byte(refusal), final: true}
 	}
 	f.target = target
 	f.Model = in.Model(&f.Body)
@@ -59,20 +80,18 @@ func (f *flow) attempt(in *instance) {
 		Method: f.Req.Method, Path: f.Req.Path, RawPath: rawPath(f.Req.URI), Query: f.Req.Query, Headers: f.Req.Headers,
 		Client: f.Proto, Target: target, ContentLength: length,
 	})
-	if errors.Is(err, driver.ErrNoHost) {
+	switch {
+	case errors.Is(err, driver.ErrNoHost):
 		f.e.log.Error("failed to send request to LLM service", "route_id", f.Info.RouteID, "instance", in.Name, "err", err)
-		f.replyAI(fasthttp.StatusInternalServerError, plugin.JSON, upstreamUnreachable)
-		return
+		return failure{status: fasthttp.StatusInternalServerError, contentType: plugin.JSON, body: upstreamUnreachable, transport: true}
+	case err != nil:
+		return failure{status: fasthttp.StatusBadRequest, contentType: plugin.JSON, body: messageBody("error_msg", err.Error())}
 	}
-	if err != nil {
-		f.replyAI(fasthttp.StatusBadRequest, plugin.JSON, messageBody("error_msg", err.Error()))
-		return
-	}
-	f.call(in)
+	return f.call(in)
 }
 
 // call exchanges the request that attempt has built and hands the answer on.
-func (f *flow) call(in *instance) {
+func (f *flow) call(in *instance) failure {
 	f.Attempts = append(f.Attempts, plugin.Attempt{Instance: in.Name, Addr: in.addr})
 	a := &f.Attempts[len(f.Attempts)-1]
 	f.Scheme = in.scheme
@@ -87,45 +106,51 @@ func (f *flow) call(in *instance) {
 		f.freeUpstream()
 		a.Total = time.Since(f.t0)
 		f.Times.Upstream = a.Total
-		f.transportFault(in, a, err)
-		return
+		return f.transportFault(in, a, err)
 	}
 	f.Source = "upstream"
 	h := &f.ex.Head
 	a.Status = h.Status
 	switch {
 	case h.Status == fasthttp.StatusTooManyRequests || h.Status >= 500:
-		f.relayError(a)
+		return f.relayError(a)
 	case f.ex.Complete() && (h.Status == fasthttp.StatusNoContent || h.Status == fasthttp.StatusNotModified):
+		f.answer = f.answer[:0]
+		f.settleAttempt(a)
 		f.freeUpstream()
-		a.Total = time.Since(f.t0)
-		f.Times.Upstream = a.Total
 		f.replyUpstream(h.Status, h.ContentType, nil)
 	case isStream(h.ContentType):
 		f.startStream(a, true)
 	case isJSON(h.ContentType) || f.ai.limits.MaxBytes > 0 && h.ContentLength < 0:
-		f.plainAnswer(a)
+		return f.plainAnswer(a)
 	default:
 		f.startStream(a, false)
 	}
+	return failure{}
 }
 
-// transportFault answers for an upstream from which nothing came: 504 for a
-// time-out, 500 for everything else (ai-proxy.md 2.12).
-func (f *flow) transportFault(in *instance, a *plugin.Attempt, err error) {
+// transportFault is an upstream from which nothing came: 504 for a time-out,
+// 500 for everything else (ai-proxy.md 2.12).
+func (f *flow) transportFault(in *instance, a *plugin.Attempt, err error) failure {
 	if errors.Is(err, wire.ErrCanceled) {
 		a.Status = statusGone
 		f.clientGone()
-		return
-	}
-	a.Status = fasthttp.StatusInternalServerError
-	body := upstreamUnreachable
-	var te interface{ Timeout() bool }
-	if errors.As(err, &te) && te.Timeout() {
-		a.Status, body = fasthttp.StatusGatewayTimeout, upstreamTimeout
+		return failure{}
 	}
 	f.e.log.Error("failed to send request to LLM service", "route_id", f.Info.RouteID, "instance", in.Name, "err", err)
-	f.replyAI(a.Status, plugin.JSON, body)
+	fail := faultOf(err)
+	fail.transport = true
+	a.Status = fail.status
+	return fail
+}
+
+// faultOf is the failure that an error of the exchange means.
+func faultOf(err error) failure {
+	var te interface{ Timeout() bool }
+	if errors.As(err, &te) && te.Timeout() {
+		return failure{status: fasthttp.StatusGatewayTimeout, contentType: plugin.JSON, body: upstreamTimeout}
+	}
+	return failure{status: fasthttp.StatusInternalServerError, contentType: plugin.JSON, body: upstreamUnreachable}
 }
 
 var (
@@ -133,33 +158,31 @@ var (
 	upstreamTimeout     = []byte(`{"error":{"message":"the upstream LLM service did not answer in time","type":"upstream_error","code":"upstream_timeout"}}` + "\n")
 )
 
-// relayError passes on status and body of an answer that is an error of the
-// provider: not converted, not parsed, its connection not used again (5.2).
-func (f *flow) relayError(a *plugin.Attempt) {
+// relayError reads an answer that is an error of the provider: not converted,
+// not parsed, its connection not used again (5.2).
+func (f *flow) relayError(a *plugin.Attempt) failure {
 	err := f.readAnswer(errorBodyMax)
 	f.settleAttempt(a)
 	f.freeUpstream()
 	if errors.Is(err, wire.ErrCanceled) {
 		f.clientGone()
-		return
+		return failure{}
 	}
-	f.replyUpstream(a.Status, f.ex.Head.ContentType, f.answer)
+	return failure{status: a.Status, body: f.answer, relayed: true}
 }
 
 // plainAnswer reads a whole answer, takes usage and text out of it and passes
 // it on (5.3).
-func (f *flow) plainAnswer(a *plugin.Attempt) {
+func (f *flow) plainAnswer(a *plugin.Attempt) failure {
 	limit := f.ai.limits.MaxBytes
-	if limit > 0 && f.ex.Head.ContentLength > limit {
-		f.settleAttempt(a)
-		f.freeUpstream()
-		f.replyAI(fasthttp.StatusBadGateway, plugin.Text, []byte(sse.ErrBytes.Error()))
-		return
-	}
 	if limit <= 0 {
 		limit = plainMax
 	}
-	err := f.readAnswer(limit)
+	f.answer = f.answer[:0]
+	err := error(sse.ErrBytes)
+	if f.ex.Head.ContentLength <= limit {
+		err = f.readAnswer(limit)
+	}
 	f.settleAttempt(a)
 	switch {
 	case err == nil:
@@ -168,34 +191,32 @@ func (f *flow) plainAnswer(a *plugin.Attempt) {
 	case errors.Is(err, wire.ErrCanceled):
 		f.freeUpstream()
 		f.clientGone()
-		return
+		return failure{}
 	case errors.Is(err, sse.ErrBytes):
 		f.freeUpstream()
-		f.replyAI(fasthttp.StatusBadGateway, plugin.Text, []byte(err.Error()))
-		return
+		return failure{status: fasthttp.StatusBadGateway, contentType: plugin.Text, body: []byte(err.Error())}
 	default:
 		f.freeUpstream()
-		f.readFault(err)
-		return
+		return f.readFault(err)
 	}
 	if isJSON(f.ex.Head.ContentType) {
 		driver.Of(f.target).Response(&f.Capture, f.answer)
 	}
 	f.replyUpstream(a.Status, f.ex.Head.ContentType, f.answer)
+	return failure{}
 }
 
 // plainMax is the largest answer that is held in memory to be parsed.
 const plainMax = 256 << 20
 
-// readFault answers for a plain body that broke off while it was read.
-func (f *flow) readFault(err error) {
+// readFault is a plain body that broke off while it was read.
+func (f *flow) readFault(err error) failure {
 	f.e.log.Error("failed to read response from LLM service", "route_id", f.Info.RouteID, "err", err)
-	var te interface{ Timeout() bool }
-	if errors.As(err, &te) && te.Timeout() {
-		f.replyAI(fasthttp.StatusGatewayTimeout, plugin.JSON, upstreamTimeout)
-		return
+	fail := faultOf(err)
+	if fail.status == fasthttp.StatusInternalServerError {
+		fail.contentType, fail.body = plugin.Text, []byte(readReason(err))
 	}
-	f.replyAI(fasthttp.StatusInternalServerError, plugin.Text, []byte(readReason(err)))
+	return fail
 }
 
 func readReason(err error) string {
