@@ -1,23 +1,13 @@
 package engine
 
-// aiProxySchema is APISIX's schema of ai-proxy (ai-proxy.md 1.1, 1.2) and our
-// stream_usage.
-const aiProxySchema = `{
-  "type": "object",
-  "properties": {
-    "provider": {"type": "string", "enum": ["openai", "deepseek", "aimlapi", "anthropic", "openai-compatible", "azure-openai", "openrouter", "gemini", "vertex-ai", "bedrock"]},
+// instanceSchema is what a provider needs, in ai-proxy and in each instance of
+// ai-proxy-multi (ai-proxy.md 1.1).
+const instanceSchema = `"provider": {"type": "string", "enum": ["openai", "deepseek", "aimlapi", "anthropic", "openai-compatible", "azure-openai", "openrouter", "gemini", "vertex-ai", "bedrock"]},
     "provider_conf": {
       "type": "object",
       "properties": {
         "project_id": {"type": "string"},
         "region": {"type": "string", "minLength": 1}
-      }
-    },
-    "logging": {
-      "type": "object",
-      "properties": {
-        "summaries": {"type": "boolean", "default": false},
-        "payloads": {"type": "boolean", "default": false}
       }
     },
     "auth": {
@@ -49,16 +39,6 @@ const aiProxySchema = `{
       "type": "object",
       "properties": {"model": {"type": "string"}}
     },
-    "timeout": {"type": "integer", "minimum": 1, "maximum": 600000, "default": 30000},
-    "max_req_body_size": {"type": "integer", "minimum": 1, "default": 67108864},
-    "max_stream_duration_ms": {"type": "integer", "minimum": 1},
-    "max_response_bytes": {"type": "integer", "minimum": 1},
-    "keepalive": {"type": "boolean", "default": true},
-    "keepalive_timeout": {"type": "integer", "minimum": 1000, "default": 60000},
-    "keepalive_pool": {"type": "integer", "minimum": 1, "default": 30},
-    "streaming_flush_interval_ms": {"type": "integer", "minimum": 0, "default": 10},
-    "ssl_verify": {"type": "boolean", "default": true},
-    "stream_usage": {"type": "string", "enum": ["relay", "hide"], "default": "relay"},
     "override": {
       "type": "object",
       "properties": {
@@ -82,7 +62,27 @@ const aiProxySchema = `{
         },
         "request_body_force_override": {"type": "boolean", "default": false}
       }
-    }
-  },
-  "required": ["provider", "auth"]
-}`
+    }`
+
+// transportSchema is what both proxies have at their top level, with our
+// stream_usage.
+const transportSchema = `"logging": {
+      "type": "object",
+      "properties": {
+        "summaries": {"type": "boolean", "default": false},
+        "payloads": {"type": "boolean", "default": false}
+      }
+    },
+    "timeout": {"type": "integer", "minimum": 1, "maximum": 600000, "default": 30000},
+    "max_req_body_size": {"type": "integer", "minimum": 1, "default": 67108864},
+    "max_stream_duration_ms": {"type": "integer", "minimum": 1},
+    "max_response_bytes": {"type": "integer", "minimum": 1},
+    "keepalive": {"type": "boolean", "default": true},
+    "keepalive_timeout": {"type": "integer", "minimum": 1000, "default": 60000},
+    "keepalive_pool": {"type": "integer", "minimum": 1, "default": 30},
+    "streaming_flush_interval_ms": {"type": "integer", "minimum": 0, "default": 10},
+    "ssl_verify": {"type": "boolean", "default": true},
+    "stream_usage": {"type": "string", "enum": ["relay", "hide"], "default": "relay"}`
+
+// aiProxySchema is APISIX's schema of ai-proxy (ai-proxy.md 1.2).
+const aiProxySchema = `{"type": "object", "properties": {` + instanceSchema + `, ` + transportSchema + `}, "required": ["provider", "auth"]}`
