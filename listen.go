@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -46,7 +47,7 @@ func (g *gateway) listen() error {
 		g.servers = append(g.servers, server{name: "mock", addr: g.mock.Addr().String()})
 	}
 	for _, l := range c.APISIX.NodeListen {
-		ln, err := net.Listen("tcp", l.Addr())
+		ln, err := listenOn(l.Addr())
 		if err != nil {
 			return fmt.Errorf("cannot listen for traffic (apisix.node_listen): %w", err)
 		}
@@ -90,9 +91,17 @@ func (g *gateway) listen() error {
 	return nil
 }
 
+// listenOn binds an address as it is written: an IPv4 address stays one.
+func listenOn(addr string) (net.Listener, error) {
+	if ap, err := netip.ParseAddrPort(addr); err == nil && ap.Addr().Is4() {
+		return net.Listen("tcp4", addr)
+	}
+	return net.Listen("tcp", addr)
+}
+
 // serve binds addr and serves h there.
 func (g *gateway) serve(name, key, addr, path string, h fasthttp.RequestHandler) error {
-	ln, err := net.Listen("tcp", addr)
+	ln, err := listenOn(addr)
 	if err != nil {
 		return fmt.Errorf("cannot listen for the %s API (%s): %w", name, key, err)
 	}

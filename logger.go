@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -11,7 +12,8 @@ import (
 
 // newLogger makes the error log: standard error, or the file that
 // nginx_config.error_log names when the user has written it.
-func newLogger(c *conf.Config) (*slog.Logger, error) {
+// The file, nil for standard error, is there to be reopened and closed.
+func newLogger(c *conf.Config) (*slog.Logger, *logfile.File, error) {
 	level := slog.LevelWarn
 	switch c.Nginx.ErrorLogLevel {
 	case "debug":
@@ -22,18 +24,19 @@ func newLogger(c *conf.Config) (*slog.Logger, error) {
 		level = slog.LevelError
 	}
 	var w io.Writer = os.Stderr
+	var file *logfile.File
 	if c.Written("nginx_config", "error_log") {
-		f, err := logfile.Open(c.Nginx.ErrorLog, logfile.Options{Buffer: 1})
-		if err != nil {
-			return nil, err
+		var err error
+		if file, err = logfile.Open(c.Nginx.ErrorLog, logfile.Options{Buffer: 1}); err != nil {
+			return nil, nil, fmt.Errorf("nginx_config.error_log: %w", err)
 		}
-		w = lineWriter{f}
+		w = lineWriter{file}
 	}
 	o := &slog.HandlerOptions{Level: level}
 	if c.Headrace.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, o)), nil
+		return slog.New(slog.NewJSONHandler(w, o)), file, nil
 	}
-	return slog.New(slog.NewTextHandler(w, o)), nil
+	return slog.New(slog.NewTextHandler(w, o)), file, nil
 }
 
 // lineWriter hands each line of the logger, which comes as one Write, on.

@@ -60,6 +60,7 @@ type gateway struct {
 	keys     []conf.AdminKeyEntry
 	newKey   string // printed once
 	access   *logfile.File
+	errors   *logfile.File // nil: standard error
 	mock     *bench.Mock
 	servers  []server
 	failed   chan error
@@ -90,7 +91,7 @@ func serve(ctx context.Context, o serveOptions) error {
 // start brings everything up, in the order in which things need each other.
 func (g *gateway) start(ctx context.Context, o serveOptions, warnings []conf.Warning) error {
 	var err error
-	if g.log, err = newLogger(g.cfg); err != nil {
+	if g.log, g.errors, err = newLogger(g.cfg); err != nil {
 		return err
 	}
 	for _, w := range warnings {
@@ -229,6 +230,9 @@ func (g *gateway) wait(signals <-chan os.Signal) error {
 		case s := <-signals:
 			if s == syscall.SIGUSR1 {
 				g.engine.Reopen()
+				if g.errors != nil {
+					g.errors.Reopen()
+				}
 				g.log.Info("log files reopened")
 				continue
 			}
@@ -276,5 +280,8 @@ func (g *gateway) close() {
 	}
 	if g.store != nil {
 		g.store.Close()
+	}
+	if g.errors != nil {
+		g.errors.Close()
 	}
 }

@@ -41,7 +41,7 @@ func (f *flow) attempts() {
 
 // sendFailure gives the client the failure of the last attempt.
 func (f *flow) sendFailure(fail *failure) {
-	if fail.relayed {
+	if fail.relayed && f.ai.bound.ErrorResponse() == nil {
 		f.replyUpstream(fail.status, f.ex.Head.ContentType, fail.body)
 		return
 	}

@@ -38,11 +38,9 @@ type labelValues struct {
 	matchedURI, matchedHost, consumer, node, requestType, requestModel, model string
 }
 
-// begin finds the series of the attempt that starts and counts it as active.
+// begin finds the series of the attempt that starts and counts it as active:
+// that is seen of every route, the rest only where the prometheus plugin is on.
 func (r *routeMetrics) begin(f *flow) *series {
-	if !r.on {
-		return nil
-	}
 	if old := f.counted; old != nil {
 		old.active(-1)
 	}
@@ -114,6 +112,14 @@ func (r *routeMetrics) add(key string, v labelValues, llm bool) *series {
 
 func newSeries(r *routeMetrics, v labelValues, llm bool) *series {
 	s := &series{r: r, common: v, llm: llm}
+	if llm {
+		name := r.g.opts.Prefix + "llm_active_connections{" + s.activeLabels() + "}"
+		s.inFlight = r.g.gauge(name)
+		s.names = append(s.names, name)
+	}
+	if !r.on {
+		return s
+	}
 	for _, h := range []struct {
 		typ string
 		to  **histogram
@@ -134,9 +140,6 @@ func newSeries(r *routeMetrics, v labelValues, llm bool) *series {
 	s.completion = s.counter("llm_completion_tokens", s.llmLabels("llm_completion_tokens", ""))
 	s.promptDist = s.histogram("llm_prompt_tokens_dist", s.llmLabels("llm_prompt_tokens_dist", ""), o.PromptBuckets)
 	s.completionDist = s.histogram("llm_completion_tokens_dist", s.llmLabels("llm_completion_tokens_dist", ""), o.CompletionBuckets)
-	name := r.g.opts.Prefix + "llm_active_connections{" + s.activeLabels() + "}"
-	s.inFlight = r.g.gauge(name)
-	s.names = append(s.names, name)
 	return s
 }
 
@@ -256,7 +259,7 @@ func (s *series) active(n int64) {
 
 // tokens counts the usage of an AI request, zeros included.
 func (s *series) tokens(f *flow) {
-	if !s.llm {
+	if !s.llm || !s.r.on {
 		return
 	}
 	u := &f.Capture.Usage
@@ -281,6 +284,9 @@ func (f *flow) count() {
 		s = r.find(f)
 	} else {
 		s.active(-1)
+		if !s.r.on {
+			return
+		}
 	}
 	s.statusCounter(f.Status, f.Source).Inc()
 	s.request.observe(millis(f.Times.Total))
