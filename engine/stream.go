@@ -52,6 +52,7 @@ func (f *flow) startStream(a *plugin.Attempt, events bool) {
 		resp.Set(fasthttp.HeaderConnection, "keep-alive")
 	}
 	f.resp = resp.AppendBytes(f.resp[:0])
+	f.Head = f.resp
 	f.keepRequest()
 	f.e.streams.Add(1)
 	ctx.HijackSetNoResponse(true)

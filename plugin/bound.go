@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 
@@ -24,7 +25,7 @@ type Bound struct {
 // Meta is the decoded _meta of a plugin's configuration.
 type Meta struct {
 	Disable       bool            `json:"disable"`
-	Priority      *int            `json:"priority"`
+	Priority      *float64        `json:"priority"` // an integer, which JSON may spell 2.0
 	Filter        json.RawMessage `json:"filter"`
 	ErrorResponse json.RawMessage `json:"error_response"`
 }
@@ -51,33 +52,51 @@ func Split(raw []byte) (config []byte, meta *Meta, err error) {
 	return config, meta, err
 }
 
-// Validate checks the configuration of one plugin: _meta, schema and Check,
-// in this order. It returns the configuration without _meta and with its
-// defaults filled in. Faults of a disabled plugin are tolerated: the
+// Validate checks the configuration of one plugin: the form of _meta, then
+// schema, Check and the filter of _meta, in APISIX's order. It returns the
+// configuration without _meta and with its defaults filled in. All faults of a
+// disabled plugin but those in the form of _meta are tolerated: the
 // configuration comes back nil then.
 func (s *Spec) Validate(raw []byte) (config []byte, meta *Meta, err error) {
 	config, meta, err = Split(raw)
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(meta.Filter) > 0 {
-		if _, err := expr.Compile(meta.Filter); err != nil {
-			return nil, nil, fmt.Errorf("failed to validate the 'vars' expression: %w", err)
+	config, err = s.check(config)
+	if err == nil && len(meta.Filter) > 0 {
+		if _, err = expr.Compile(meta.Filter); err != nil {
+			err = fmt.Errorf("failed to validate the 'vars' expression: %w", err)
 		}
 	}
-	if s.Upgrade != nil {
-		config, err = s.Upgrade(config)
-	}
-	if err == nil && s.Schema != nil {
-		config, err = s.Schema.Check(config)
-	}
-	if err == nil && s.Check != nil {
-		err = s.Check(config)
-	}
-	if err != nil && meta.Disable {
+	switch {
+	case err == nil:
+		return config, meta, nil
+	case meta.Disable:
 		return nil, meta, nil
 	}
-	return config, meta, err
+	return nil, nil, err
+}
+
+// check brings a configuration without _meta into today's form, fills in the
+// defaults and looks for faults.
+func (s *Spec) check(config []byte) ([]byte, error) {
+	var err error
+	if s.Upgrade != nil {
+		if config, err = s.Upgrade(config); err != nil {
+			return nil, err
+		}
+	}
+	if s.Schema != nil {
+		if config, err = s.Schema.Check(config); err != nil {
+			return nil, err
+		}
+	}
+	if s.Check != nil {
+		if err = s.Check(config); err != nil {
+			return nil, err
+		}
+	}
+	return config, nil
 }
 
 // Bind makes the value that serves requests from a configuration that Validate accepts.
@@ -88,7 +107,7 @@ func (s *Spec) Bind(raw []byte, env *Env) (*Bound, error) {
 	}
 	b := &Bound{Spec: s, Priority: s.Priority, Disabled: meta.Disable}
 	if meta.Priority != nil {
-		b.Priority = *meta.Priority
+		b.Priority = int(*meta.Priority)
 	}
 	if b.Disabled {
 		return b, nil
@@ -108,13 +127,18 @@ func (s *Spec) Bind(raw []byte, env *Env) (*Bound, error) {
 }
 
 // errorResponse turns _meta.error_response into a body: a string is sent as
-// it is, an object as JSON with a newline.
+// it is, an object as compact JSON with a newline.
 func errorResponse(raw json.RawMessage) *Reply {
 	var text string
 	if json.Unmarshal(raw, &text) == nil {
 		return &Reply{Text, []byte(text)}
 	}
-	return &Reply{JSON, append(append([]byte(nil), raw...), '\n')}
+	var b bytes.Buffer
+	if json.Compact(&b, raw) != nil {
+		panic("BUG: error_response is no JSON")
+	}
+	b.WriteByte('\n')
+	return &Reply{JSON, b.Bytes()}
 }
 
 // Runs says whether the plugin takes part in the request: its _meta.filter holds.

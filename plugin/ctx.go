@@ -80,7 +80,8 @@ type Ctx struct {
 
 	// The answer.
 	Status   int
-	Sent     int64 // body bytes written to the client
+	Head     []byte // status line and headers as sent; nil: HTTP has them, if not nil too
+	Sent     int64  // body bytes written to the client
 	Source   string
 	Attempts []Attempt
 	Scheme   string // of the last attempt
@@ -122,12 +123,21 @@ const (
 func (c *Ctx) Header(name string) []byte { return c.Req.Header(name) }
 
 // Header is Ctx.Header.
-func (r *Request) Header(name string) []byte { return headerValue(r.Headers, name, false) }
+func (r *Request) Header(name string) []byte {
+	v, _, _ := nextHeader(r.Headers, name, false)
+	return v
+}
 
-// Reset makes c ready for another request. Buffers below 64 KiB are kept.
+// keepAttempts bounds the list that stays with a pooled Ctx, at about 64 KiB.
+const keepAttempts = 500
+
+// Reset makes c ready for another request. Buffers up to 64 KiB are kept.
 func (c *Ctx) Reset() {
 	c.Body.Reset()
 	c.Capture.Reset()
 	body, capture, attempts := c.Body, c.Capture, c.Attempts[:0]
+	if cap(attempts) > keepAttempts {
+		attempts = nil
+	}
 	*c = Ctx{Body: body, Capture: capture, Attempts: attempts}
 }

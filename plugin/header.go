@@ -2,10 +2,11 @@ package plugin
 
 import "bytes"
 
-// headerValue returns the first value of a header in a block of header lines
-// as received. With dash set, "_" in name stands for "-" as well, as in the
-// names of variables.
-func headerValue(lines []byte, name string, dash bool) []byte {
+// nextHeader finds the next line with the given header in a block of header
+// lines as received and returns its value, which is not nil, and the lines
+// behind it. In names "-" and "_" are the same if dash is set, as in those of
+// variables.
+func nextHeader(lines []byte, name string, dash bool) (value, rest []byte, ok bool) {
 	for len(lines) > 0 {
 		line := lines
 		if i := bytes.IndexByte(lines, '\n'); i >= 0 {
@@ -14,24 +15,32 @@ func headerValue(lines []byte, name string, dash bool) []byte {
 			lines = nil
 		}
 		if len(line) > len(name) && line[len(name)] == ':' && sameName(line[:len(name)], name, dash) {
-			return bytes.TrimSpace(line[len(name)+1:])
+			v := line[len(name)+1:]
+			if value = bytes.TrimSpace(v); value == nil {
+				value = v[:0] // TrimSpace makes nil of blanks
+			}
+			return value, lines, true
 		}
 	}
-	return nil
+	return nil, nil, false
 }
 
+// sameName compares names of equal length in any letter case.
 func sameName(got []byte, name string, dash bool) bool {
 	for i := range got {
-		g, n := got[i], name[i]
-		if 'A' <= g && g <= 'Z' {
-			g += 'a' - 'A'
-		}
-		if 'A' <= n && n <= 'Z' {
-			n += 'a' - 'A'
-		}
-		if g != n && (!dash || n != '_' || g != '-') {
+		if foldByte(got[i], dash) != foldByte(name[i], dash) {
 			return false
 		}
 	}
 	return true
+}
+
+func foldByte(b byte, dash bool) byte {
+	switch {
+	case 'A' <= b && b <= 'Z':
+		return b + 'a' - 'A'
+	case b == '-' && dash:
+		return '_'
+	}
+	return b
 }

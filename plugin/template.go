@@ -1,6 +1,9 @@
 package plugin
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Escape says how a template writes the values of variables (nginx's
 // log_format parameter of that name).
@@ -51,19 +54,25 @@ func CompileTemplate(text string, escape Escape) *Template {
 	return t
 }
 
-// cutName takes "name" or "{name}" from the front of s.
+// cutName takes "name" or "{name}" from the front of s. What is no name, like
+// "{a-b}", gives "": there nginx refuses to start, here it is text.
 func cutName(s string) (name, rest string) {
-	if strings.HasPrefix(s, "{") {
-		if end := strings.IndexByte(s, '}'); end > 1 {
-			return s[1:end], s[end+1:]
+	if inner, ok := strings.CutPrefix(s, "{"); ok {
+		n := nameLen(inner)
+		if n < len(inner) && inner[n] == '}' {
+			return inner[:n], inner[n+1:]
 		}
 		return "", s
 	}
-	n := 0
+	n := nameLen(s)
+	return s[:n], s[n:]
+}
+
+func nameLen(s string) (n int) {
 	for n < len(s) && (s[n] == '_' || '0' <= s[n] && s[n] <= '9' || 'a' <= s[n]|0x20 && s[n]|0x20 <= 'z') {
 		n++
 	}
-	return s[:n], s[n:]
+	return n
 }
 
 func (t *Template) literal(s string) {
@@ -113,9 +122,7 @@ func (t *Template) escapeTail(dst []byte, start int) []byte {
 		return dst
 	}
 	end := len(dst)
-	for range extra {
-		dst = append(dst, 0)
-	}
+	dst = slices.Grow(dst, extra)[:end+extra]
 	// From the back, so that nothing is overwritten before it was read.
 	to := len(dst)
 	for from := end - 1; from >= start; from-- {

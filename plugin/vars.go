@@ -1,9 +1,6 @@
 package plugin
 
 import (
-	"bytes"
-	"encoding/base64"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -27,11 +24,13 @@ func LookupVar(name string) (v Var, ok bool) {
 	}
 	switch {
 	case strings.HasPrefix(name, "arg_"):
-		return argVar(name[len("arg_"):]), true
+		arg := name[len("arg_"):]
+		return func(c *Ctx, dst []byte) ([]byte, bool) { return appendArg(dst, c.Req.Query, arg) }, true
 	case strings.HasPrefix(name, "http_"):
 		return headerVar(name[len("http_"):]), true
 	case strings.HasPrefix(name, "cookie_"):
-		return cookieVar(name[len("cookie_"):]), true
+		cookie := name[len("cookie_"):]
+		return func(c *Ctx, dst []byte) ([]byte, bool) { return appendCookie(dst, c.Req.Headers, cookie) }, true
 	}
 	return func(_ *Ctx, dst []byte) ([]byte, bool) { return dst, false }, false
 }
@@ -92,10 +91,10 @@ var vars = map[string]Var{
 	},
 	"server_protocol": func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.Protocol) },
 	"host": func(c *Ctx, dst []byte) ([]byte, bool) {
-		return append(dst, HostOnly(c.Req.Host)...), len(c.Req.Host) > 0
+		return appendHost(dst, c.Req.Host), len(c.Req.Host) > 0
 	},
 	"server_name": func(c *Ctx, dst []byte) ([]byte, bool) {
-		return append(dst, HostOnly(c.Req.Host)...), len(c.Req.Host) > 0
+		return appendHost(dst, c.Req.Host), len(c.Req.Host) > 0
 	},
 	"http_host":      func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.Host) },
 	"content_type":   headerVar("content_type"),
@@ -125,7 +124,12 @@ var vars = map[string]Var{
 		return attempts(c, dst, func(dst []byte, a *Attempt) []byte { return append(dst, a.Addr...) })
 	},
 	"upstream_status": func(c *Ctx, dst []byte) ([]byte, bool) {
-		return attempts(c, dst, func(dst []byte, a *Attempt) []byte { return strconv.AppendInt(dst, int64(a.Status), 10) })
+		return attempts(c, dst, func(dst []byte, a *Attempt) []byte {
+			if a.Status == 0 {
+				return append(dst, '-')
+			}
+			return strconv.AppendInt(dst, int64(a.Status), 10)
+		})
 	},
 	"upstream_response_time": responseTimes,
 	"upstream_connect_time": func(c *Ctx, dst []byte) ([]byte, bool) {
@@ -176,24 +180,30 @@ var vars = map[string]Var{
 	"llm_cache_creation_input_tokens": tokens(func(c *Ctx) int64 { return c.Capture.Usage.CacheCreation }),
 	"llm_reasoning_tokens":            tokens(func(c *Ctx) int64 { return c.Capture.Usage.Reasoning }),
 	"llm_tool_count":                  tokens(func(c *Ctx) int64 { return int64(c.ToolCount) }),
-	"llm_stream":                      flag(func(c *Ctx) bool { return c.Stream }),
+	"llm_stream":                      flag(func(c *Ctx) bool { return c.AI && c.Stream }),
 	"llm_has_tool_calls":              flag(func(c *Ctx) bool { return c.Capture.ToolCalls }),
 	"llm_end_user_id":                 func(c *Ctx, dst []byte) ([]byte, bool) { return append(dst, c.EndUser...), true },
 	"llm_content_risk_level":          func(_ *Ctx, dst []byte) ([]byte, bool) { return dst, true },
 	"rate_limiting_info":              func(_ *Ctx, dst []byte) ([]byte, bool) { return dst, true },
 }
 
-// Var implements expr.Vars: the variable's value for a comparison.
+// Var implements expr.Vars: the variable's value for a comparison, which is
+// LookupVar without the closure.
 func (c *Ctx) Var(dst []byte, name string) expr.Value {
-	v, known := LookupVar(name)
-	if !known {
-		return expr.Value{}
+	at, ok := len(dst), false
+	if v := vars[name]; v != nil {
+		dst, ok = v(c, dst)
+	} else if arg, is := strings.CutPrefix(name, "arg_"); is {
+		dst, ok = appendArg(dst, c.Req.Query, arg)
+	} else if header, is := strings.CutPrefix(name, "http_"); is {
+		dst, ok = appendHeader(dst, c.Req.Headers, header)
+	} else if cookie, is := strings.CutPrefix(name, "cookie_"); is {
+		dst, ok = appendCookie(dst, c.Req.Headers, cookie)
 	}
-	out, ok := v(c, dst)
 	if !ok {
 		return expr.Value{}
 	}
-	return expr.StringValue(out[len(dst):])
+	return expr.StringValue(dst[at:])
 }
 
 // RequestType is the value of $request_type (ai-proxy.md 2.3).
@@ -205,123 +215,4 @@ func (c *Ctx) RequestType() string {
 		return "ai_stream"
 	}
 	return "ai_chat"
-}
-
-// HostOnly cuts the port off a Host header.
-func HostOnly(host []byte) []byte {
-	if i := bytes.LastIndexByte(host, ':'); i >= 0 && bytes.IndexByte(host[i:], ']') < 0 {
-		return host[:i]
-	}
-	return host
-}
-
-func requestLine(c *Ctx, dst []byte) ([]byte, bool) {
-	if len(c.Req.Method) == 0 {
-		return dst, false
-	}
-	dst = append(append(dst, c.Req.Method...), ' ')
-	dst = append(append(dst, c.Req.URI...), ' ')
-	return append(dst, c.Req.Protocol...), true
-}
-
-// remoteUser is the name of a Basic authorization, as in nginx.
-func remoteUser(c *Ctx, dst []byte) ([]byte, bool) {
-	v := c.Header("authorization")
-	if len(v) < 6 || !sameName(v[:6], "basic ", false) {
-		return dst, false
-	}
-	plain, err := base64.StdEncoding.DecodeString(string(bytes.TrimSpace(v[6:])))
-	if err != nil {
-		return dst, false
-	}
-	user, _, ok := bytes.Cut(plain, []byte(":"))
-	return append(dst, user...), ok && len(user) > 0
-}
-
-func responseTimes(c *Ctx, dst []byte) ([]byte, bool) {
-	return attempts(c, dst, func(dst []byte, a *Attempt) []byte { return appendSeconds(dst, a.Total) })
-}
-
-func info(f func(*Info) string) Var {
-	return func(c *Ctx, dst []byte) ([]byte, bool) {
-		if c.Info == nil {
-			return dst, false
-		}
-		s := f(c.Info)
-		return append(dst, s...), s != ""
-	}
-}
-
-func tokens(f func(*Ctx) int64) Var {
-	return func(c *Ctx, dst []byte) ([]byte, bool) { return strconv.AppendInt(dst, f(c), 10), true }
-}
-
-func flag(f func(*Ctx) bool) Var {
-	return func(c *Ctx, dst []byte) ([]byte, bool) { return strconv.AppendBool(dst, f(c)), true }
-}
-
-func attempts(c *Ctx, dst []byte, f func([]byte, *Attempt) []byte) ([]byte, bool) {
-	for i := range c.Attempts {
-		if i > 0 {
-			dst = append(dst, ", "...)
-		}
-		dst = f(dst, &c.Attempts[i])
-	}
-	return dst, len(c.Attempts) > 0
-}
-
-func headerVar(name string) Var {
-	return func(c *Ctx, dst []byte) ([]byte, bool) {
-		v := headerValue(c.Req.Headers, name, true)
-		return append(dst, v...), v != nil
-	}
-}
-
-// argVar is the first value of a query argument, decoded; names are case-sensitive.
-func argVar(name string) Var {
-	return func(c *Ctx, dst []byte) ([]byte, bool) {
-		for q := c.Req.Query; len(q) > 0; {
-			var kv []byte
-			kv, q, _ = bytes.Cut(q, []byte("&"))
-			k, v, _ := bytes.Cut(kv, []byte("="))
-			if string(k) != name {
-				continue
-			}
-			if bytes.IndexByte(v, '%') < 0 && bytes.IndexByte(v, '+') < 0 {
-				return append(dst, v...), true
-			}
-			if s, err := url.QueryUnescape(string(v)); err == nil {
-				return append(dst, s...), true
-			}
-			return append(dst, v...), true
-		}
-		return dst, false
-	}
-}
-
-func cookieVar(name string) Var {
-	return func(c *Ctx, dst []byte) ([]byte, bool) {
-		for all := c.Header("cookie"); len(all) > 0; {
-			var kv []byte
-			kv, all, _ = bytes.Cut(all, []byte(";"))
-			k, v, ok := bytes.Cut(bytes.TrimSpace(kv), []byte("="))
-			if ok && string(k) == name {
-				return append(dst, v...), true
-			}
-		}
-		return dst, false
-	}
-}
-
-func appendFound(dst, v []byte) ([]byte, bool) { return append(dst, v...), len(v) > 0 }
-
-// appendSeconds prints seconds with three decimals, as nginx does.
-func appendSeconds(dst []byte, d time.Duration) []byte {
-	ms := d.Milliseconds()
-	dst = strconv.AppendInt(dst, ms/1000, 10)
-	return append(dst, '.', byte('0'+ms/100%10), byte('0'+ms/10%10), byte('0'+ms%10))
-}
-
-func appendMillis(dst []byte, d time.Duration) []byte {
-	return strconv.AppendInt(dst, d.Milliseconds(), 10)
 }

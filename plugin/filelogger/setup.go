@@ -84,24 +84,10 @@ func newLogger(raw []byte, env *plugin.Env) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var meta config
-	if m := env.Metadata("file-logger"); m != nil {
-		if err := json.Unmarshal(m, &meta); err != nil {
-			return nil, err
-		}
-	}
-	if c.Path == "" {
-		c.Path = meta.Path
-	}
+	c.inherit(env)
 	if c.Path == "" {
 		env.Log.Error("file-logger writes nothing: no path in the plugin or in its metadata", "owner", env.RouteID)
 		return struct{}{}, nil
-	}
-	if c.Format == nil {
-		c.Format = meta.Format
-	}
-	if c.Extra == nil {
-		c.Extra = meta.Extra
 	}
 	l := new(logger)
 	if l.entry, err = logentry.Compile(c.Format, c.Extra); err != nil {
@@ -124,4 +110,31 @@ func newLogger(raw []byte, env *plugin.Env) (any, error) {
 	}
 	l.file = file.(*logfile.File)
 	return l, nil
+}
+
+// inherit fills what c leaves open from the plugin's metadata. Metadata that
+// is faulty counts as not there: it must not take any route down.
+func (c *config) inherit(env *plugin.Env) {
+	raw := env.Metadata("file-logger")
+	if raw == nil {
+		return
+	}
+	var m config
+	err := json.Unmarshal(raw, &m)
+	if err == nil {
+		_, err = logentry.Compile(m.Format, m.Extra)
+	}
+	if err != nil {
+		env.Log.Error("file-logger goes without its metadata", "owner", env.RouteID, "err", err)
+		return
+	}
+	if c.Path == "" {
+		c.Path = m.Path
+	}
+	if c.Format == nil {
+		c.Format = m.Format
+	}
+	if c.Extra == nil {
+		c.Extra = m.Extra
+	}
 }

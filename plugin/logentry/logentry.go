@@ -1,6 +1,9 @@
 // Package logentry makes the JSON object that logger plugins write for a
 // request: APISIX's default entry or a log_format of the user's, with the LLM
 // parts that ai-proxy's logging asks for (gateway.md 8.7, ai-proxy.md 7.2).
+//
+// An entry is one line of valid JSON, whatever the client sent. The default
+// entry has no credentials in it; a log_format has what its variables say.
 package logentry
 
 import (
@@ -8,9 +11,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
+	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"headrace/driver"
@@ -20,293 +22,131 @@ import (
 // Format is a compiled log_format; the zero value is the default entry. It is
 // immutable.
 type Format struct {
-	custom *node // nil: the default entry
-	extra  *node
+	entry object // nil: the default entry
 }
 
-// node is one value of a format: an object, a text with a variable, or a constant.
-type node struct {
-	keys  []string
-	kids  []*node
-	v     plugin.Var
-	fixed []byte // JSON
+// object is a JSON object, compiled.
+type object []member
+
+type member struct {
+	key   []byte // as it stands in the object, with quotes and colon
+	write value
 }
+
+// value appends one JSON value to dst; ok is false if there is none, which
+// makes an absent member.
+type value func(dst []byte, c *plugin.Ctx) (out []byte, ok bool)
 
 const maxDepth = 5
 
 // Compile reads log_format and log_format_extra; either may be nil. Objects
 // nest up to five deep, a string that begins with "$" is a variable, every
-// other value stands for itself.
+// other value stands for itself. A log_format replaces the default entry, and
+// log_format_extra then means nothing; otherwise its members are added to the
+// default entry, or replace those of the same name.
 func Compile(format, extra json.RawMessage) (*Format, error) {
-	f := new(Format)
-	var err error
-	if f.custom, err = object(format, 1); err != nil {
+	custom, err := compile(format, 1)
+	if err != nil {
 		return nil, fmt.Errorf("log_format: %w", err)
 	}
-	if f.extra, err = object(extra, 1); err != nil {
+	over, err := compile(extra, 1)
+	if err != nil {
 		return nil, fmt.Errorf("log_format_extra: %w", err)
 	}
-	return f, nil
+	if len(custom) > 0 {
+		return &Format{custom.with(routeMembers).with(llmMembers)}, nil
+	}
+	return &Format{standard.with(over).with(llmMembers)}, nil
 }
 
-func object(raw json.RawMessage, depth int) (*node, error) {
+// with returns o with the members of over: where both have a name, the one of
+// o is what shows while the other has no value.
+func (o object) with(over object) object {
+	o = slices.Clone(o)
+	for _, m := range over {
+		i := slices.IndexFunc(o, func(mine member) bool { return bytes.Equal(mine.key, m.key) })
+		if i < 0 {
+			o = append(o, m)
+			continue
+		}
+		first, second := m.write, o[i].write
+		o[i].write = func(dst []byte, c *plugin.Ctx) ([]byte, bool) {
+			at := len(dst)
+			if out, ok := first(dst, c); ok {
+				return out, true
+			}
+			return second(dst[:at], c)
+		}
+	}
+	return o
+}
+
+func compile(raw json.RawMessage, depth int) (object, error) {
 	if len(raw) == 0 || string(raw) == "null" {
 		return nil, nil
 	}
 	if depth > maxDepth {
-		return nil, errors.New("nested deeper than 5")
+		return nil, fmt.Errorf("nested deeper than %d", maxDepth)
 	}
-	var m map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &m); err != nil {
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &all); err != nil {
 		return nil, errors.New("wrong type: expected object")
 	}
-	if len(m) == 0 {
-		return nil, nil
-	}
-	n := new(node)
-	for key := range m {
-		n.keys = append(n.keys, key)
-	}
-	slices.Sort(n.keys)
-	for _, key := range n.keys {
-		kid, err := value(m[key], depth)
+	var o object
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		v, err := compileValue(all[name], depth)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", key, err)
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		n.kids = append(n.kids, kid)
+		o = append(o, member{key(name), v})
 	}
-	return n, nil
+	return o, nil
 }
 
-func value(raw json.RawMessage, depth int) (*node, error) {
+func compileValue(raw json.RawMessage, depth int) (value, error) {
 	switch raw[0] {
 	case '{':
-		kid, err := object(raw, depth+1)
-		if kid == nil && err == nil {
-			kid = &node{fixed: []byte("{}")}
-		}
-		return kid, err
+		o, err := compile(raw, depth+1)
+		return o.write, err
 	case '"':
 		var s string
 		if err := json.Unmarshal(raw, &s); err != nil {
 			return nil, err
 		}
 		if name, ok := strings.CutPrefix(s, "$"); ok {
-			v, _ := plugin.LookupVar(strings.TrimSuffix(strings.TrimPrefix(name, "{"), "}"))
-			return &node{v: v}, nil
+			return variable(strings.TrimSuffix(strings.TrimPrefix(name, "{"), "}")), nil
 		}
 	}
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, raw); err != nil {
-		return nil, err
-	}
-	return &node{fixed: compact.Bytes()}, nil
+	return constant(appendRaw(nil, raw)), nil
 }
-
-var hostname, _ = os.Hostname()
 
 // Append writes the entry of a finished request as one JSON object.
 func (f *Format) Append(dst []byte, c *plugin.Ctx) []byte {
-	dst = append(dst, '{')
-	start := len(dst)
-	if f.custom != nil {
-		dst = f.custom.members(dst, start, c)
-		dst = text(key(dst, start, "route_id"), routeID(c))
-	} else {
-		dst = standard(dst, start, c)
+	o := f.entry
+	if o == nil {
+		o = defaultEntry
 	}
-	if f.extra != nil {
-		dst = f.extra.members(dst, start, c)
-	}
-	if c.AI && c.LogSummary {
-		dst = summary(key(dst, start, "llm_summary"), c)
-	}
-	if c.AI && c.LogPayload {
-		dst = payload(dst, start, c)
-	}
-	return append(dst, '}')
-}
-
-func routeID(c *plugin.Ctx) string {
-	if c.Info == nil {
-		return ""
-	}
-	return c.Info.RouteID
-}
-
-func (n *node) members(dst []byte, start int, c *plugin.Ctx) []byte {
-	for i, name := range n.keys {
-		kid := n.kids[i]
-		if kid.v != nil {
-			at := len(dst)
-			out, ok := kid.v(c, dst)
-			if !ok {
-				dst = out[:at] // an absent variable is an absent member
-				continue
-			}
-			// The value stands where its key has to be: move it.
-			v := string(out[at:])
-			dst = text(key(out[:at], start, name), v)
-			continue
-		}
-		dst = key(dst, start, name)
-		if kid.fixed != nil {
-			dst = append(dst, kid.fixed...)
-			continue
-		}
-		dst = append(dst, '{')
-		dst = kid.members(dst, len(dst), c)
-		dst = append(dst, '}')
-	}
+	dst, _ = o.write(dst, c)
 	return dst
 }
 
-// standard writes APISIX's default entry.
-func standard(dst []byte, start int, c *plugin.Ctx) []byte {
-	r := &c.Req
-	dst = append(key(dst, start, "request"), '{')
-	in := len(dst)
-	dst = variable(key(dst, in, "url"), c, "scheme", "://", "http_host", "", "request_uri")
-	dst = text(key(dst, in, "uri"), string(r.URI))
-	dst = text(key(dst, in, "method"), string(r.Method))
-	dst = headers(key(dst, in, "headers"), r.Headers)
-	dst = query(key(dst, in, "querystring"), r.Query)
-	dst = append(strconv.AppendInt(key(dst, in, "size"), r.Length, 10), '}')
-	dst = append(key(dst, start, "response"), '{')
-	in = len(dst)
-	dst = strconv.AppendInt(key(dst, in, "status"), int64(c.Status), 10)
-	dst = append(strconv.AppendInt(key(dst, in, "size"), c.Sent, 10), '}')
-	dst = append(key(dst, start, "server"), '{')
-	in = len(dst)
-	dst = text(key(dst, in, "hostname"), hostname)
-	dst = append(text(key(dst, in, "version"), "headrace"), '}')
-	if n := len(c.Attempts); n > 0 {
-		dst = text(key(dst, start, "upstream"), c.Attempts[n-1].Addr)
-	}
-	if c.Info != nil {
-		dst = text(key(dst, start, "service_id"), c.Info.ServiceID)
-	}
-	dst = text(key(dst, start, "route_id"), routeID(c))
-	if c.Consumer != "" {
-		dst = append(key(dst, start, "consumer"), '{')
-		dst = append(text(key(dst, len(dst), "username"), c.Consumer), '}')
-	}
-	dst = variable(key(dst, start, "client_ip"), c, "remote_addr")
-	dst = strconv.AppendInt(key(dst, start, "start_time"), c.Times.Start.UnixMilli(), 10)
-	dst = millis(key(dst, start, "latency"), float64(c.Times.Total.Microseconds())/1000)
-	if len(c.Attempts) > 0 {
-		dst = millis(key(dst, start, "upstream_latency"), float64(c.Times.Upstream.Microseconds())/1000)
-	}
-	return millis(key(dst, start, "apisix_latency"), float64(max(0, c.Times.Total-c.Times.Upstream).Microseconds())/1000)
-}
+var defaultEntry = standard.with(llmMembers)
 
-func millis(dst []byte, ms float64) []byte { return strconv.AppendFloat(dst, ms, 'f', -1, 64) }
-
-// summary writes llm_summary.
-func summary(dst []byte, c *plugin.Ctx) []byte {
-	u := &c.Capture.Usage
-	dst = append(dst, '{')
-	in := len(dst)
-	dst = text(key(dst, in, "request_model"), string(c.RequestModel))
-	dst = text(key(dst, in, "model"), string(c.Model))
-	for _, n := range []struct {
-		name  string
-		value int64
-	}{
-		{"duration", c.Times.FirstToken.Milliseconds()},
-		{"prompt_tokens", u.Prompt}, {"completion_tokens", u.Completion}, {"total_tokens", u.Total},
-		{"upstream_response_time", c.Times.Upstream.Milliseconds()},
-		{"tool_count", int64(c.ToolCount)},
-		{"cache_read_input_tokens", u.CacheRead}, {"cache_creation_input_tokens", u.CacheCreation},
-		{"reasoning_tokens", u.Reasoning},
-	} {
-		dst = strconv.AppendInt(key(dst, in, n.name), n.value, 10)
-	}
-	dst = strconv.AppendBool(key(dst, in, "stream"), c.Stream)
-	dst = strconv.AppendBool(key(dst, in, "has_tool_calls"), c.Capture.ToolCalls)
-	dst = text(key(dst, in, "end_user_id"), string(c.EndUser))
-	return append(text(key(dst, in, "content_risk_level"), ""), '}')
-}
-
-// maxPayload bounds what one body adds to a line.
-const maxPayload = 64 << 10
-
-// payload writes llm_request and llm_response_text.
-func payload(dst []byte, start int, c *plugin.Ctx) []byte {
-	dst = append(key(dst, start, "llm_request"), '{')
-	in := len(dst)
-	if m := driver.Of(c.Proto).LogMessages(&c.Body); m != nil {
-		dst = key(dst, in, "messages")
-		if len(m) > maxPayload {
-			dst = text(dst, strings.ToValidUTF8(string(m[:maxPayload]), ""))
-		} else {
-			dst = append(dst, m...)
-		}
-	}
-	dst = append(strconv.AppendBool(key(dst, in, "stream"), c.Stream), '}')
-	dst = append(key(dst, start, "llm_response_text"), '{')
-	return append(text(key(dst, len(dst), "content"), string(c.Capture.Text)), '}')
-}
-
-// key writes a member's name; start is where the object's members begin.
-func key(dst []byte, start int, name string) []byte {
-	if len(dst) > start {
-		dst = append(dst, ',')
-	}
-	return append(driver.AppendString(dst, []byte(name)), ':')
-}
-
-func text(dst []byte, s string) []byte {
-	return driver.AppendString(dst, []byte(strings.ToValidUTF8(s, "\uFFFD")))
-}
-
-// variable writes a string that is made of variables, at even places, and of
-// the texts between them.
-func variable(dst []byte, c *plugin.Ctx, parts ...string) []byte {
-	var b []byte
-	for i, p := range parts {
-		if i%2 == 1 {
-			b = append(b, p...)
-			continue
-		}
-		v, _ := plugin.LookupVar(p)
-		b, _ = v(c, b)
-	}
-	return text(dst, string(b))
-}
-
-// secretHeaders never appear in a log.
-var secretHeaders = []string{"authorization", "x-api-key", "api-key", "apikey", "cookie", "proxy-authorization", "x-amz-security-token"}
-
-// headers writes the request's headers as an object, with credentials masked.
-func headers(dst []byte, lines []byte) []byte {
+func (o object) write(dst []byte, c *plugin.Ctx) ([]byte, bool) {
 	dst = append(dst, '{')
 	start := len(dst)
-	seen := map[string]bool{}
-	for line := range bytes.SplitSeq(lines, []byte("\r\n")) {
-		name, v, ok := bytes.Cut(line, []byte(":"))
-		lower := strings.ToLower(string(name))
-		if !ok || seen[lower] {
-			continue
+	for i := range o {
+		at := len(dst)
+		if at > start {
+			dst = append(dst, ',')
 		}
-		seen[lower] = true
-		value := string(bytes.TrimSpace(v))
-		if slices.Contains(secretHeaders, lower) {
-			value = "***"
+		dst = append(dst, o[i].key...)
+		var ok bool
+		if dst, ok = o[i].write(dst, c); !ok {
+			dst = dst[:at]
 		}
-		dst = text(key(dst, start, lower), value)
 	}
-	return append(dst, '}')
+	return append(dst, '}'), true
 }
 
-func query(dst, raw []byte) []byte {
-	dst = append(dst, '{')
-	start := len(dst)
-	for kv := range bytes.SplitSeq(raw, []byte("&")) {
-		k, v, _ := bytes.Cut(kv, []byte("="))
-		if len(k) > 0 {
-			dst = text(key(dst, start, string(k)), string(v))
-		}
-	}
-	return append(dst, '}')
-}
+func key(name string) []byte { return append(driver.AppendString(nil, []byte(name)), ':') }

@@ -7,6 +7,7 @@
 package logfile
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"log/slog"
@@ -32,14 +33,18 @@ type File struct {
 	wake   chan struct{}
 	reopen chan chan error
 	done   chan struct{}
-	out    *os.File // the writer's alone
+
+	// The writer's alone.
+	out     *os.File
+	torn    bool // the file ends within a line
+	failing bool // the last write failed, which is in the log
 }
 
 // Options of a File; zero values mean the defaults given.
 type Options struct {
 	Buffer int           // write when this many bytes are there: 16 KiB
 	Flush  time.Duration // and at least this often: 3 s
-	Max    int           // bytes held while the disk is slow: 4 MiB
+	Max    int           // bytes held while the disk is slow: 4 MiB or two buffers
 	Log    *slog.Logger  // for failures; nil is silent
 }
 
@@ -53,8 +58,9 @@ func Open(path string, o Options) (*File, error) {
 		o.Flush = 3 * time.Second
 	}
 	if o.Max <= 0 {
-		o.Max = 4 << 20
+		o.Max = max(4<<20, 2*o.Buffer)
 	}
+	o.Buffer = min(o.Buffer, o.Max)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -128,18 +134,24 @@ func (f *File) Reopen() error {
 	}
 }
 
+// closeWait is how long Close waits for a disk that takes nothing; tests are
+// in more of a hurry.
+var closeWait = 5 * time.Second
+
 // Close writes what is left and closes the file. Later lines are dropped.
 func (f *File) Close() error {
 	f.mu.Lock()
-	if f.closed {
-		f.mu.Unlock()
-		return nil
-	}
 	f.closed = true
 	f.mu.Unlock()
 	f.nudge()
-	<-f.done
-	return nil
+	late := time.NewTimer(closeWait)
+	defer late.Stop()
+	select {
+	case <-f.done:
+		return nil
+	case <-late.C:
+		return fmt.Errorf("cannot write the rest of log file %q: it took nothing for %v", f.path, closeWait)
+	}
 }
 
 func (f *File) run() {
@@ -174,10 +186,7 @@ func (f *File) flush() {
 	f.spare = nil
 	f.mu.Unlock()
 	if len(buf) > 0 {
-		if _, err := f.out.Write(buf); err != nil {
-			f.dropped.Add(uint64(lines))
-			f.opts.Log.Error("cannot write log file", "path", f.path, "lines", lines, "err", err)
-		}
+		f.write(buf, lines)
 	}
 	f.mu.Lock()
 	if cap(buf) <= 256<<10 {
@@ -186,6 +195,31 @@ func (f *File) flush() {
 	f.mu.Unlock()
 }
 
+// write writes whole lines. A failure is logged once and not again before a
+// success: the log may be on the same disk.
+func (f *File) write(buf []byte, lines int) {
+	if f.torn {
+		if _, err := f.out.Write([]byte{'\n'}); err == nil {
+			f.torn = false
+		}
+	}
+	n, err := f.out.Write(buf)
+	if err == nil {
+		f.failing = false
+		return
+	}
+	if n > 0 {
+		f.torn = buf[n-1] != '\n'
+	}
+	lost := max(0, lines-bytes.Count(buf[:n], []byte{'\n'}))
+	f.dropped.Add(uint64(lost))
+	if !f.failing {
+		f.failing = true
+		f.opts.Log.Error("cannot write log file", "path", f.path, "lines", lost, "err", err)
+	}
+}
+
+// swap goes over to a new file.
 func (f *File) swap() error {
 	out, err := open(f.path)
 	if err != nil {
@@ -193,7 +227,7 @@ func (f *File) swap() error {
 		return err
 	}
 	f.shut()
-	f.out = out
+	f.out, f.torn, f.failing = out, false, false
 	return nil
 }
 

@@ -1,0 +1,112 @@
+package plugin
+
+import (
+	"reflect"
+	"testing"
+	"unsafe"
+
+	"github.com/valyala/fasthttp"
+
+	"headrace/driver"
+)
+
+// fill gives every field of v, at any depth of structs, a value other than zero.
+func fill(t *testing.T, v reflect.Value, path string) {
+	v = reflect.NewAt(v.Type(), unsafe.Pointer(v.UnsafeAddr())).Elem() // unexported ones too
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(t, v.Field(i), path+"."+v.Type().Field(i).Name)
+		}
+	case reflect.Array:
+		for i := range v.Len() {
+			fill(t, v.Index(i), path)
+		}
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 3, 10))
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+	case reflect.Interface:
+		v.Set(reflect.ValueOf(path))
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+	case reflect.String:
+		v.SetString(path)
+	case reflect.Bool:
+		v.SetBool(true)
+	default:
+		switch {
+		case v.CanInt():
+			v.SetInt(3)
+		case v.CanUint():
+			v.SetUint(3)
+		default:
+			t.Fatalf("fill knows no %v, the kind of %s", v.Kind(), path)
+		}
+	}
+}
+
+// TestReset holds that nothing of a request reaches the next one but room.
+func TestReset(t *testing.T) {
+	c := new(Ctx)
+	v := reflect.ValueOf(c).Elem()
+	for i := range v.NumField() {
+		if name := v.Type().Field(i).Name; name != "Body" && name != "Capture" {
+			fill(t, v.Field(i), name)
+		}
+	}
+	if err := c.Body.Load([]byte(`{"model":"a"}`)); err != nil {
+		t.Fatal(err)
+	}
+	c.Capture = driver.Capture{ToolCalls: true, Text: make([]byte, 5, 100), WantText: true, MaxText: 9}
+	c.Capture.Usage.Prompt = 1
+
+	c.Reset()
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Name
+		switch name {
+		case "Body", "Capture", "Attempts":
+			continue
+		}
+		if !v.Field(i).IsZero() {
+			t.Errorf("%s is kept", name)
+		}
+	}
+	if _, found := c.Body.Get("model"); found {
+		t.Error("the body is kept")
+	}
+	if text := c.Capture.Text; len(text) > 0 || cap(text) != 100 {
+		t.Errorf("%d bytes of text, room for %d", len(text), cap(text))
+	}
+	c.Capture.Text = nil
+	if !reflect.DeepEqual(c.Capture, driver.Capture{}) {
+		t.Errorf("of the capture there is %+v", c.Capture)
+	}
+	if len(c.Attempts) > 0 || cap(c.Attempts) != 10 {
+		t.Errorf("%d attempts, room for %d", len(c.Attempts), cap(c.Attempts))
+	}
+
+	c.Attempts = make([]Attempt, 0, keepAttempts+1)
+	c.Capture.Text = make([]byte, 0, 65<<10)
+	c.Reset()
+	if c.Attempts != nil || c.Capture.Text != nil {
+		t.Error("large buffers are kept")
+	}
+	if size := keepAttempts * unsafe.Sizeof(Attempt{}); size > 64<<10 {
+		t.Errorf("up to %d bytes of attempts are kept", size)
+	}
+}
+
+func TestReply(t *testing.T) {
+	c := &Ctx{HTTP: &fasthttp.RequestCtx{}}
+	if v := c.Reply(429, Text, []byte("slow down")); v != 429 {
+		t.Errorf("verdict %d", v)
+	}
+	if a := c.Answer(); a.ContentType != Text || string(a.Body) != "slow down" {
+		t.Errorf("%+v", a)
+	}
+	c.Reply(204, "", nil)
+	if a := c.Answer(); a.ContentType != "" || a.Body != nil {
+		t.Errorf("%+v", a)
+	}
+}
