@@ -104,6 +104,14 @@ func (ps Pairs) MarshalJSON() ([]byte, error) {
 	return append(out, '}'), nil
 }
 
+func (ps Pairs) all(yield func(name, value string) bool) {
+	for _, p := range ps {
+		if !yield(p.Name, p.Value) {
+			return
+		}
+	}
+}
+
 func (ps Pairs) index(name string) int {
 	for i := range ps {
 		if ps[i].Name == name {

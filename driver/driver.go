@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"strconv"
 	"strings"
 )
@@ -42,6 +43,8 @@ type Instance struct {
 	host      []byte   // "host: ...\r\n"
 	tail      []byte   // auth.header, content-type, and content-length up to its value
 	authNames []string // of auth.header, lower case
+	headers   Pairs    // auth.header, resolved
+	args      Pairs    // auth.query, resolved
 	starts    [protoCount][]byte
 }
 
@@ -244,6 +247,13 @@ func (in *Instance) Upstream(target Proto) (tls bool, host string, port int, sni
 	_ = target // hosts that depend on it come with vertex-ai
 	return !in.ep.plain, in.ep.host, in.ep.portOf(), in.ep.host
 }
+
+// AuthHeaders yields auth.header with its secrets resolved, for calls beside
+// those of clients: health probes.
+func (in *Instance) AuthHeaders() iter.Seq2[string, string] { return in.headers.all }
+
+// AuthQuery yields auth.query, as AuthHeaders does.
+func (in *Instance) AuthQuery() iter.Seq2[string, string] { return in.args.all }
 
 // Path returns the configured path for target as it goes on the wire, without
 // its query (upstream_uri of 7.1). It is empty where the client's path is used.

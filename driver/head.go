@@ -53,6 +53,7 @@ func (in *Instance) compileHead(auth *Auth, r *resolver) error {
 			lines = append(lines, Pair{name, value})
 		}
 	}
+	in.headers = lines
 	for _, l := range lines {
 		in.authNames = append(in.authNames, l.Name)
 		in.tail = fmt.Appendf(in.tail, "%s: %s\r\n", l.Name, l.Value)
@@ -64,6 +65,7 @@ func (in *Instance) compileHead(auth *Auth, r *resolver) error {
 		value, _ := r.str("auth.query."+p.Name, p.Value)
 		args = append(args, Pair{p.Name, value})
 	}
+	in.args = args
 	in.query = newQuery(args, in.ep.query)
 
 	for p := range protoCount {

@@ -16,7 +16,7 @@ type multiConfig struct {
 	FallbackStatuses []int            `json:"fallback_http_statuses"`
 	MaxRetries       *int             `json:"max_retries"`
 	RetryWithin      int64            `json:"retry_on_failure_within_ms"`
-	SemanticOpts     json.RawMessage  `json:"semantic_opts"`
+	SemanticOpts     *semanticConfig  `json:"semantic_opts"`
 	Instances        []multiInstance  `json:"instances"`
 	Old              *oldForm         `json:"_old"`
 }
@@ -243,7 +243,24 @@ func (c *multiConfig) check() error {
 			return fmt.Errorf("instance '%s': %w", in.Name, err)
 		}
 	}
-	return c.Balancer.check()
+	if err := c.Balancer.check(); err != nil {
+		return err
+	}
+	if c.Balancer.Algorithm != "semantic" {
+		return nil
+	}
+	opts, ins := c.semantic()
+	return checkSemantic(opts, ins)
+}
+
+// semantic returns what semantic routing needs of the configuration.
+func (c *multiConfig) semantic() (*semanticConfig, []semanticInstance) {
+	ins := make([]semanticInstance, len(c.Instances))
+	for i := range c.Instances {
+		in := &c.Instances[i]
+		ins[i] = semanticInstance{in.Name, in.Examples, in.Threshold}
+	}
+	return c.SemanticOpts, ins
 }
 
 // check is rows 8 to 10 of ai-proxy.md 1.5.

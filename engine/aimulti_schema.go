@@ -5,7 +5,7 @@ import "strings"
 // aiMultiSchema is APISIX's schema of ai-proxy-multi (ai-proxy.md 1.3), made
 // of the parts that it shares with ai-proxy.
 var aiMultiSchema = strings.NewReplacer(
-	"@SEMANTIC@", `{"type": "object"}`,
+	"@SEMANTIC@", semanticSchema,
 	"@TRANSPORT@", transportSchema,
 	"@INSTANCE@", instanceSchema,
 	"@CHECKS@", checksSchema,

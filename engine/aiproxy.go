@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"sync"
 	"time"
 
+	"github.com/VictoriaMetrics/metrics"
 	"github.com/bytedance/sonic"
 
 	"headrace/conf/schema"
@@ -33,15 +35,21 @@ type aiRoute struct {
 	payloads  bool
 	hideUsage bool
 	bound     *plugin.Bound
+	multi     *multi // nil: ai-proxy
 }
 
 // instance is one provider with its way there.
 type instance struct {
 	*driver.Instance
+	index  int
 	pool   *wire.Pool
+	target wire.Target
 	addr   string // host:port
 	host   []byte
 	scheme string
+	counts [outcomes]*metrics.Counter
+	health *instanceHealth // nil: not checked
+	pools  sync.Map        // *pinned by address, for checked instances
 }
 
 // aiConfig is what both proxies have at their top level (ai-proxy.md 1.1).
@@ -68,8 +76,10 @@ var builtins = []plugin.Spec{
 		Secrets: []string{"auth.header", "auth.query", "auth.gcp.service_account_json", "auth.aws.secret_access_key", "auth.aws.session_token"},
 		Upgrade: upgradeAIProxy,
 		Check:   checkAIProxy,
+		Warn:    aiWarnings,
 		New:     newAIProxy,
 	},
+	aiMultiSpec,
 	prometheusSpec,
 }
 
@@ -140,30 +150,24 @@ func newAIProxy(raw []byte, env *plugin.Env) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := env.Owner.(*owned).e
-	d := time.Duration(c.Timeout) * time.Millisecond
-	return &aiRoute{
-		instances: []*instance{e.connect(in, &c)},
-		maxBody:   c.MaxReqBodySize,
-		timeouts:  wire.Timeouts{Connect: d, Send: d, Read: d},
-		limits:    sse.Limits{MaxDuration: time.Duration(c.MaxStreamDuration) * time.Millisecond, MaxBytes: c.MaxResponseBytes},
-		summaries: c.Logging.Summaries,
-		payloads:  c.Logging.Payloads,
-		hideUsage: c.StreamUsage == "hide",
-	}, nil
+	a := c.route()
+	a.instances = []*instance{env.Owner.(*owned).e.connect(in, &c, env.RouteID)}
+	return a, nil
 }
 
 // connect finds the connections that lead to an instance.
-func (e *Engine) connect(in *driver.Instance, c *aiConfig) *instance {
+func (e *Engine) connect(in *driver.Instance, c *aiConfig, route string) *instance {
 	tls, host, port, sni := in.Upstream(driver.Passthrough)
 	i := &instance{Instance: in, host: []byte(host), addr: net.JoinHostPort(host, strconv.Itoa(port)), scheme: "http"}
 	if tls {
 		i.scheme = "https"
 	}
-	i.pool = e.wire.Pool(wire.Target{
+	i.target = wire.Target{
 		TLS: tls, Host: host, Port: port, SNI: sni, Verify: c.SSLVerify,
 		KeepAlive: c.KeepAlive, IdleFor: time.Duration(c.KeepAliveTimeout) * time.Millisecond, PoolSize: c.KeepAlivePool,
-	})
+	}
+	i.pool = e.wire.Pool(i.target)
+	i.counts = e.metrics.attempts(route, in.Name)
 	return i
 }
 
@@ -189,6 +193,11 @@ func (a *aiRoute) Access(c *plugin.Ctx) plugin.Verdict {
 	if c.Body.Kind() == driver.False {
 		return c.Reply(400, plugin.JSON, messageBody("message", "could not parse JSON request body: invalid JSON"))
 	}
+	if a.multi != nil && a.multi.old != nil {
+		if raw, _ := c.Body.Get("messages"); driver.KindOf(raw) != driver.Array {
+			return c.Reply(400, plugin.Text, noMessages)
+		}
+	}
 	c.RequestModel = driver.RequestModel(&c.Body)
 	c.Proto = driver.Detect(f.Req.Path, &c.Body)
 	if c.Proto == driver.Unknown {
@@ -198,7 +207,10 @@ func (a *aiRoute) Access(c *plugin.Ctx) plugin.Verdict {
 	c.AI = true
 	c.LogSummary, c.LogPayload = a.summaries, a.payloads
 	c.Capture.WantText = a.payloads
-	return 0
+	return a.choose(f)
 }
+
+// noMessages is what the first release of ai-proxy-multi said (1.6.1).
+var noMessages = []byte(`request format doesn't match schema: property "messages" is required`)
 
 var noProtocol = []byte("no matching AI protocol for the request")

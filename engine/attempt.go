@@ -33,10 +33,33 @@ type failure struct {
 
 // attempts calls providers until one of them has answered the request.
 func (f *flow) attempts() {
-	f.conn.attach(f)
-	if fail := f.attempt(f.ai.instances[0]); fail.status != 0 {
-		f.sendFailure(&fail)
+	for in := f.picked; ; f.again() {
+		f.conn.attach(f)
+		n := len(f.Attempts)
+		fail := f.attempt(in)
+		if fail.status == 0 {
+			return // f may serve another request already
+		}
+		if len(f.Attempts) > n {
+			in.counts[outcomeOf(&fail)].Inc()
+		}
+		next := f.fallBack(in, &fail)
+		if next == nil {
+			f.sendFailure(&fail)
+			return
+		}
+		in = next
 	}
+}
+
+// again makes f ready for another attempt, which starts from the client's own
+// request; nothing of the failed one shows in it.
+func (f *flow) again() {
+	f.ex.Reset()
+	f.Capture.Reset()
+	f.Capture.WantText = f.ai.payloads
+	f.Times.FirstToken, f.Times.Upstream = 0, 0
+	f.Source = "apisix"
 }
 
 // sendFailure gives the client the failure of the last attempt.
@@ -92,7 +115,8 @@ func (f *flow) attempt(in *instance) failure {
 
 // call exchanges the request that attempt has built and hands the answer on.
 func (f *flow) call(in *instance) failure {
-	f.Attempts = append(f.Attempts, plugin.Attempt{Instance: in.Name, Addr: in.addr})
+	pool, addr := in.way(f.e)
+	f.Attempts = append(f.Attempts, plugin.Attempt{Instance: in.Name, Addr: addr})
 	a := &f.Attempts[len(f.Attempts)-1]
 	f.Scheme = in.scheme
 	f.Upstream.Host = in.host
@@ -100,7 +124,7 @@ func (f *flow) call(in *instance) failure {
 	f.counted = f.rt.metrics.begin(f)
 	f.busy = true
 	f.ex.NoBody = false
-	err := in.pool.Do(&f.ex, f.ai.timeouts, f.head, f.segs...)
+	err := pool.Do(&f.ex, f.ai.timeouts, f.head, f.segs...)
 	a.Connect, a.Header = f.ex.Connect, f.ex.Header
 	if err != nil {
 		f.freeUpstream()
@@ -111,8 +135,12 @@ func (f *flow) call(in *instance) failure {
 	f.Source = "upstream"
 	h := &f.ex.Head
 	a.Status = h.Status
+	bad := f.ai.isFault(h.Status)
+	if !bad {
+		in.counts[outcomeAnswered].Inc()
+	}
 	switch {
-	case h.Status == fasthttp.StatusTooManyRequests || h.Status >= 500:
+	case bad:
 		return f.relayError(a)
 	case f.ex.Complete() && (h.Status == fasthttp.StatusNoContent || h.Status == fasthttp.StatusNotModified):
 		f.answer = f.answer[:0]
@@ -129,11 +157,18 @@ func (f *flow) call(in *instance) failure {
 	return failure{}
 }
 
+// isFault says which statuses of a provider are failures: their bodies are
+// read whole, and another instance may be asked (ai-proxy.md 5.2).
+func (a *aiRoute) isFault(status int) bool {
+	return status == fasthttp.StatusTooManyRequests || status >= 500 || a.multi != nil && a.multi.statuses.has(status)
+}
+
 // transportFault is an upstream from which nothing came: 504 for a time-out,
 // 500 for everything else (ai-proxy.md 2.12).
 func (f *flow) transportFault(in *instance, a *plugin.Attempt, err error) failure {
 	if errors.Is(err, wire.ErrCanceled) {
 		a.Status = statusGone
+		in.counts[outcomeGone].Inc()
 		f.clientGone()
 		return failure{}
 	}

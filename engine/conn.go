@@ -38,7 +38,8 @@ type conn struct {
 	idle atomic.Bool // no request is under way; a drain may close it
 
 	mu   sync.Mutex
-	flow *flow // the request whose upstream a vanished client frees
+	flow *flow    // the request whose upstream a vanished client frees
+	call canceler // a call beside it that ends as well
 }
 
 // clientTimes are the limits of slow clients, as nginx has them.
@@ -61,6 +62,9 @@ var errDry = errors.New("nothing at hand")
 func (c *conn) PeerClosed() {
 	c.gone.Store(true)
 	c.mu.Lock()
+	if c.call != nil {
+		c.call.Cancel()
+	}
 	if f := c.flow; f != nil {
 		f.ex.Cancel()
 		// A write that waits for room in the socket must end as well. The
@@ -80,6 +84,17 @@ func (c *conn) attach(f *flow) {
 	c.flow = f
 	if c.gone.Load() {
 		f.ex.Cancel()
+	}
+	c.mu.Unlock()
+}
+
+// onCall implements caller: it names a call that is made for the request
+// before its own upstream is asked.
+func (c *conn) onCall(call canceler) {
+	c.mu.Lock()
+	c.call = call
+	if call != nil && c.gone.Load() {
+		call.Cancel()
 	}
 	c.mu.Unlock()
 }

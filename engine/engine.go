@@ -35,6 +35,8 @@ type Options struct {
 	PluginEnabled func(name string) bool // nil: all
 	RealIP        RealIP
 
+	NoHealthChecks bool // apisix.disable_upstream_healthcheck
+
 	RouteCacheBytes    int64 // budget of compiled routes; 0 switches the cache off
 	RouterByURI        bool  // apisix.router.http is radixtree_uri
 	TrimTailSlash      bool  // apisix.delete_uri_tail_slash
@@ -60,6 +62,7 @@ type Engine struct {
 	stats    stats
 	cache    *routeCache
 	state    state
+	vectors  *vectorCache
 	times    clientTimes
 
 	snap      atomic.Pointer[Snapshot]
@@ -70,6 +73,9 @@ type Engine struct {
 	draining  atomic.Bool
 	stop      chan struct{}
 }
+
+// vectorBudget bounds the reference vectors of semantic routing, in bytes.
+const vectorBudget = 64 << 20
 
 type stats struct {
 	requests *metrics.Counter
@@ -105,6 +111,9 @@ func New(o Options, specs []plugin.Spec) (*Engine, error) {
 	var err error
 	if e.cache, err = newRouteCache(o.RouteCacheBytes); err != nil {
 		return nil, fmt.Errorf("cannot make the route cache: %w", err)
+	}
+	if e.vectors, err = newVectorCache(vectorBudget); err != nil {
+		return nil, fmt.Errorf("cannot make the vector cache: %w", err)
 	}
 	if e.watch, err = wire.NewWatch(); err != nil {
 		return nil, fmt.Errorf("cannot watch connections: %w", err)
@@ -178,7 +187,7 @@ func (e *Engine) Follow(ctx context.Context, src conf.Source, applied func(rev i
 			applied(rev)
 		}
 		err = src.Watch(ctx, rev, func(changes []conf.Change, rev int64) {
-			e.snap.Store(e.snap.Load().apply(e, changes, rev))
+			e.publish(e.snap.Load().apply(e, changes, rev))
 			if applied != nil {
 				applied(rev)
 			}
@@ -210,8 +219,19 @@ func (e *Engine) load(items []conf.Item, rev int64) {
 			changes = append(changes, conf.Change{Item: conf.Item{Kind: conf.Routes, ID: id}, Deleted: true})
 		}
 	})
-	e.snap.Store(old.apply(e, changes, rev))
+	e.publish(old.apply(e, changes, rev))
 	e.applied.Store(true)
+}
+
+// publish puts a snapshot in force. Routes whose instances are checked are
+// compiled at once: health is watched before the first request asks for it.
+func (e *Engine) publish(s *Snapshot) {
+	e.snap.Store(s)
+	for _, ent := range s.warm {
+		if _, err := e.route(s, ent); err != nil {
+			e.log.Error("cannot start the health checks of a route", "route_id", ent.id, "err", err)
+		}
+	}
 }
 
 // Snapshot returns the configuration in force.
@@ -253,6 +273,11 @@ func (e *Engine) expireState() {
 					for _, key := range rt.holds {
 						used[key] = true
 					}
+				}
+			})
+			e.snap.Load().routes.each(func(id string, ent *entry) {
+				if ent.checked {
+					used[balanceKey(id)] = true
 				}
 			})
 			for _, key := range e.snap.Load().holds {
@@ -298,6 +323,7 @@ func (e *Engine) Close() {
 	e.wire.Close()
 	e.watch.Close()
 	e.state.close()
+	e.vectors.close()
 	if e.cache != nil {
 		e.cache.Close()
 	}

@@ -12,6 +12,7 @@ import (
 
 	"headrace/driver"
 	"headrace/driver/wire"
+	"headrace/lb"
 	"headrace/plugin"
 	"headrace/sse"
 )
@@ -47,6 +48,10 @@ type flow struct {
 	framing sse.Framing
 	length  int64
 	ai      *aiRoute
+	picked  *instance // of the first attempt
+	hash    uint32    // of the request's key, for consistent hashing
+	tried   lb.Set    // instances that failed or must not be used
+	retries int
 	busy    bool // the exchange holds a connection
 	keep    bool // the client's connection goes on after the stream
 
@@ -150,7 +155,9 @@ func (f *flow) release() {
 	}
 	clear(f.segs)
 	f.segs = f.segs[:0]
-	f.snap, f.rt, f.conn, f.ai, f.counted = nil, nil, nil, nil, nil
+	f.snap, f.rt, f.conn, f.ai, f.counted, f.picked = nil, nil, nil, nil, nil, nil
+	f.tried.Clear()
+	f.hash, f.retries = 0, 0
 	f.busy, f.keep, f.askedUsage, f.err, f.target = false, false, false, nil, 0
 	f.tr.reset()
 	flows.Put(f)

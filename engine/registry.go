@@ -142,8 +142,8 @@ func (r *Registry) CheckPlugins(raw json.RawMessage) []Finding {
 				fmt.Sprintf("failed to check the configuration of plugin %s err: %s", name, err)})
 			continue
 		}
-		if spec.Name == aiProxyName {
-			for _, w := range aiWarnings(m.Conf) {
+		if spec.Warn != nil {
+			for _, w := range spec.Warn(m.Conf) {
 				found = append(found, Finding{Warned, name, field, w})
 			}
 		}

@@ -142,6 +142,7 @@ type entry struct {
 	hosts    []string // lower case
 	uris     []string
 	item     conf.Item
+	checked  bool     // its instances have health checks
 	visible  bool     // status is 1
 	hot      hotRoute // see compile.go
 }

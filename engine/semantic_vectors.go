@@ -42,6 +42,8 @@ type keptVector struct {
 	until  time.Time
 }
 
+func vectorKey(sum *textSum) uint64 { return binary.LittleEndian.Uint64(sum[:]) }
+
 // vectorSet is the vectors of a list of texts, all of the same length.
 type vectorSet struct {
 	vectors [][]float32
@@ -94,7 +96,7 @@ func (v *vectorCache) find(s *semantic) *vectorSet {
 	now := v.now()
 	set := &vectorSet{vectors: make([][]float32, len(s.texts)), until: now.Add(vectorsFor)}
 	for i, sum := range s.sums {
-		k, ok := v.kept.Get(binary.LittleEndian.Uint64(sum[:]))
+		k, ok := v.kept.Get(vectorKey(&sum))
 		if !ok || k.sum != sum || !now.Before(k.until) {
 			return nil
 		}
@@ -116,7 +118,7 @@ func (v *vectorCache) keep(s *semantic, set *vectorSet) {
 	for i, sum := range s.sums {
 		k := &keptVector{sum, set.vectors[i], set.until}
 		const besides = 256
-		v.kept.SetWithTTL(binary.LittleEndian.Uint64(sum[:]), k, int64(4*len(k.vector))+besides, vectorsFor)
+		v.kept.SetWithTTL(vectorKey(&sum), k, int64(4*len(k.vector))+besides, vectorsFor)
 	}
 	v.kept.Wait() // a set is not visible at once
 }

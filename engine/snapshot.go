@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"cmp"
 	"maps"
 	"slices"
@@ -26,6 +27,7 @@ type Snapshot struct {
 
 	prometheus *prometheusPlugin // of a global rule, nil if none has it
 	noRoute    *routeMetrics     // of requests that no route matched
+	warm       []*entry          // new here, and to be compiled at once
 	holds      []string          // keys of long-lived state that global rules use
 }
 
@@ -69,6 +71,7 @@ func (s *Snapshot) Routes() int { return s.routes.len() }
 func (s *Snapshot) apply(e *Engine, changes []conf.Change, rev int64) *Snapshot {
 	next := *s
 	next.Version++
+	next.warm = nil
 	next.Rev = rev
 	edit := editMap(&s.routes)
 	globals := false
@@ -123,6 +126,7 @@ func (s *Snapshot) applyRoute(e *Engine, edit *cowEdit[*entry], ch *conf.Change)
 	if ch.Deleted {
 		if had {
 			edit.delete(ch.ID)
+			e.state.drop(balanceKey(ch.ID))
 			e.dropRoute(old)
 			e.metrics.forget(ch.ID)
 		}
@@ -142,6 +146,13 @@ func (s *Snapshot) applyRoute(e *Engine, edit *cowEdit[*entry], ch *conf.Change)
 	} else {
 		s.seq++
 		ent.seq = s.seq
+	}
+	switch multi := rt.Plugins.Get(aiProxyMultiName); {
+	case multi == nil:
+		e.state.drop(balanceKey(ch.ID))
+	case bytes.Contains(multi, []byte(`"checks"`)):
+		ent.checked = true
+		s.warm = append(s.warm, ent)
 	}
 	if ent.visible {
 		s.router = s.router.with(ent)

@@ -41,6 +41,17 @@ func (s *state) get(key string, make func() (any, error)) (any, error) {
 	return v, nil
 }
 
+// drop closes and forgets one value, if it is there.
+func (s *state) drop(key string) {
+	s.mu.Lock()
+	h := s.held[key]
+	delete(s.held, key)
+	s.mu.Unlock()
+	if h != nil {
+		closeAll([]any{h.value})
+	}
+}
+
 // each calls f for every value.
 func (s *state) each(f func(value any)) {
 	s.mu.Lock()

@@ -52,5 +52,14 @@ func (e *Engine) WriteMetrics(w io.Writer) {
 		fmt.Fprintf(w, "headrace_upstream_connections{%s,state=\"idle\"} %d\n", l, s.Idle)
 		fmt.Fprintf(w, "headrace_upstream_connections{%s,state=\"in_use\"} %d\n", l, s.InUse)
 	}
+	for _, h := range e.Healthchecks() {
+		for _, n := range h.Nodes {
+			up := 0
+			if n.State.Usable() {
+				up = 1
+			}
+			fmt.Fprintf(w, "%supstream_status{name=%s,ip=%s,port=\"%d\"} %d\n", e.metrics.opts.Prefix, strconv.Quote(h.Name), strconv.Quote(n.Node.IP), n.Node.Port, up)
+		}
+	}
 	metrics.WriteProcessMetrics(w)
 }

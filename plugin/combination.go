@@ -58,6 +58,9 @@ func cutDefault(s string) (name, def, rest string) {
 	return name, "", rest
 }
 
+// Key is Append in the form of a Var.
+func (k *Combination) Key(c *Ctx, dst []byte) ([]byte, bool) { return k.Append(dst, c) }
+
 // Append writes the key of a request to dst. resolved is false when the text
 // has variables and none of them had a value; missing ones are empty.
 func (k *Combination) Append(dst []byte, c *Ctx) (out []byte, resolved bool) {

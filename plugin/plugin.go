@@ -43,6 +43,9 @@ type Spec struct {
 	// Check does what a schema cannot; raw passed the schema and has its
 	// defaults filled in. The error's text is shown to the user. May be nil.
 	Check func(raw []byte) error
+	// Warn lists what is valid but will not do what its author meant; raw is
+	// what the user wrote. May be nil.
+	Warn func(raw []byte) []string
 	// New makes the value that serves requests. raw passed Schema and Check.
 	New func(raw []byte, env *Env) (any, error)
 }

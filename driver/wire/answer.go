@@ -12,14 +12,18 @@ const (
 	framedSize
 	framedChunks
 	framedClose
+	framedTunnel
 )
 
 // try is one request on one connection. stale: the pooled connection was dead
 // before it could answer.
-func (x *Exchange) try(c *conn, tm Timeouts, head []byte, body [][]byte) (stale bool, err error) {
+func (x *Exchange) try(c *conn, tm Timeouts, head []byte, body [][]byte, u *upload) (stale bool, err error) {
 	if !x.attach(c) {
 		c.abort()
 		return false, &Error{PhaseConnect, ErrCanceled}
+	}
+	if u != nil {
+		return x.tryStream(c, tm, head, u)
 	}
 	werr := x.send(c, tm.Send, head, body)
 	if werr != nil && (x.flags.Load() != 0 || isTimeout(werr)) {
@@ -45,53 +49,64 @@ func (x *Exchange) try(c *conn, tm Timeouts, head []byte, body [][]byte) (stale 
 // readHead reads the final head and what of the body comes with it. began: at
 // least one byte came.
 func (x *Exchange) readHead(c *conn) (began bool, err error) {
-	limit := c.shelf.client.opts.MaxHead
-	end, seen, interims := 0, 0, 0
-	for {
-		if end == limit {
-			return began, &Error{PhaseHead, ErrTooLarge}
-		}
-		if end == len(x.buf) {
-			grown := make([]byte, min(2*len(x.buf), max(limit, firstBuf)))
-			copy(grown, x.buf)
-			x.buf = grown
-		}
+	for !x.headed {
 		c.armRead(mono(), x.wait)
 		if x.flags.Load() != 0 {
-			return began, x.fail(PhaseHead, errFinished)
+			return x.began, x.fail(PhaseHead, errFinished)
 		}
-		n, rerr := c.nc.Read(x.buf[end:min(len(x.buf), limit)])
-		if n > 0 && end == 0 {
-			x.Header = time.Duration(mono() - x.start)
+		rerr, err := x.moreHead(c)
+		switch {
+		case err != nil:
+			return x.began, err
+		case x.headed:
+		case rerr == io.EOF:
+			return x.began, x.fail(PhaseHead, ErrTruncated)
+		case rerr != nil:
+			return x.began, x.fail(PhaseHead, rerr)
 		}
-		end, began = end+n, began || n > 0
-		for {
-			b := x.buf[:end]
-			if !speaksHTTP(b) {
-				return began, &Error{PhaseHead, bad("not HTTP/1.x:", b)}
-			}
-			k := headEnd(b, seen)
-			if k < 0 {
-				seen = end
-				break
-			}
-			if err := x.Head.parse(b[:k]); err != nil {
-				return began, &Error{PhaseHead, err}
-			}
-			if x.Head.Status >= 200 {
-				x.open(k, end)
-				return began, nil
-			}
-			if interims++; interims > maxInterim || x.Head.Status == 101 {
-				return began, &Error{PhaseHead, fmt.Errorf("%w: unexpected status %d", ErrBadResponse, x.Head.Status)}
-			}
-			end, seen = copy(x.buf, b[k:]), 0
+	}
+	return x.began, nil
+}
+
+// moreHead reads once for the head, which x.headed tells to be complete. rerr
+// is the connection's error; err says that what came is no answer.
+func (x *Exchange) moreHead(c *conn) (rerr, err error) {
+	limit := c.shelf.client.opts.MaxHead
+	if x.end == limit {
+		return nil, &Error{PhaseHead, ErrTooLarge}
+	}
+	if x.end == len(x.buf) {
+		grown := make([]byte, min(2*len(x.buf), max(limit, firstBuf)))
+		copy(grown, x.buf)
+		x.buf = grown
+	}
+	n, rerr := c.nc.Read(x.buf[x.end:min(len(x.buf), limit)])
+	if n > 0 && x.end == 0 {
+		x.Header = time.Duration(mono() - x.start)
+	}
+	x.end, x.began = x.end+n, x.began || n > 0
+	for {
+		b := x.buf[:x.end]
+		if !speaksHTTP(b) {
+			return rerr, &Error{PhaseHead, bad("not HTTP/1.x:", b)}
 		}
-		if rerr == io.EOF {
-			return began, x.fail(PhaseHead, ErrTruncated)
-		} else if rerr != nil {
-			return began, x.fail(PhaseHead, rerr)
+		k := headEnd(b, x.seen)
+		if k < 0 {
+			x.seen = x.end
+			return rerr, nil
 		}
+		if err := x.Head.parse(b[:k]); err != nil {
+			return rerr, &Error{PhaseHead, err}
+		}
+		if x.Head.Status >= 200 || x.Head.Status == 101 && x.Upgrade {
+			x.headed = true
+			x.open(k, x.end)
+			return rerr, nil
+		}
+		if x.interims++; x.interims > maxInterim || x.Head.Status == 101 {
+			return rerr, &Error{PhaseHead, fmt.Errorf("%w: unexpected status %d", ErrBadResponse, x.Head.Status)}
+		}
+		x.end, x.seen = copy(x.buf, b[k:]), 0
 	}
 }
 
@@ -100,6 +115,9 @@ func (x *Exchange) readHead(c *conn) (began bool, err error) {
 func (x *Exchange) open(k, end int) {
 	h := &x.Head
 	switch {
+	case h.Status == 101:
+		x.openTunnel(k, end)
+		return
 	case x.NoBody || h.Status == 204 || h.Status == 304:
 		x.framing = framedNone
 	case h.Chunked:

@@ -34,6 +34,7 @@ type key struct {
 	tls, verify bool
 	port        int
 	host, sni   string
+	addr        string // empty: host is resolved
 }
 
 // NewClient returns a client without connections.
@@ -60,7 +61,7 @@ func (c *Client) Pool(t Target) *Pool {
 	if t.PoolSize <= 0 {
 		t.PoolSize = DefaultPoolSize
 	}
-	t.Host = strings.TrimSuffix(strings.TrimPrefix(t.Host, "["), "]")
+	t.Host, t.Addr = unbracket(t.Host), unbracket(t.Addr)
 	p := &Pool{client: c, target: t}
 	p.shelf.Store(c.shelf(t))
 	return p
@@ -68,6 +69,10 @@ func (c *Client) Pool(t Target) *Pool {
 
 func (c *Client) shelf(t Target) *shelf {
 	k := key{host: t.Host, port: t.Port}
+	connectTo := t.Host
+	if t.Addr != "" && t.Addr != t.Host {
+		k.addr, connectTo = t.Addr, t.Addr
+	}
 	if t.TLS {
 		k.tls, k.verify, k.sni = true, t.Verify, t.SNI
 		if k.sni == "" {
@@ -80,7 +85,7 @@ func (c *Client) shelf(t Target) *shelf {
 	c.forgetUnused(now)
 	s := c.shelves[k]
 	if s == nil {
-		s = &shelf{client: c, key: k, addr: net.JoinHostPort(t.Host, strconv.Itoa(t.Port))}
+		s = &shelf{client: c, key: k, addr: net.JoinHostPort(connectTo, strconv.Itoa(t.Port))}
 		if t.TLS {
 			// No ALPN, as APISIX: a server that knows only HTTP/2 by it
 			// would refuse a list without it.
@@ -100,6 +105,10 @@ func (c *Client) shelf(t Target) *shelf {
 	s.used.Store(now)
 	s.widen(t.PoolSize)
 	return s
+}
+
+func unbracket(host string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 }
 
 // forgetUnused drops shelves that are empty and idle, so that hosts which were
@@ -142,6 +151,7 @@ func (c *Client) Close() {
 type PoolStats struct {
 	TLS          bool
 	Host         string
+	Addr         string // the pinned address; empty: Host is resolved
 	Port         int
 	Dials        uint64 // connections asked for
 	DialFailures uint64 // of them failed, cancelled ones not counted

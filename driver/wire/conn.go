@@ -28,6 +28,10 @@ type conn struct {
 	ready func(uintptr) bool // await's callback, made once
 	woken bool
 
+	ctl    syscall.RawConn // for look; made when first needed
+	looker func(uintptr)
+	found  int
+
 	// Guarded by shelf.mu.
 	prev, next *conn
 	idle       bool
@@ -113,6 +117,24 @@ func (c *conn) usable() bool {
 		return false
 	}
 	return c.fd < 0 || peek(c.fd) == peekQuiet
+}
+
+// look is peek for a connection that Cancel may close at the same time, when
+// its descriptor can become somebody else's.
+func (c *conn) look() int {
+	if c.fd < 0 {
+		return peekQuiet
+	}
+	if c.ctl == nil {
+		if c.ctl = socket(c.raw); c.ctl == nil {
+			return peekQuiet
+		}
+		c.looker = func(fd uintptr) { c.found = peek(int(fd)) }
+	}
+	if c.ctl.Control(c.looker) != nil {
+		return peekClosed
+	}
+	return c.found
 }
 
 // spotless reports whether TLS holds no decrypted bytes back behind a complete

@@ -62,6 +62,19 @@ func (s *shelf) connect(ctx context.Context) (c *conn, phase string, err error) 
 // there is none. It stays valid until the connection is closed. Asking is not
 // free: do it once per connection.
 func FD(c net.Conn) (int, bool) {
+	rc := socket(c)
+	if rc == nil {
+		return 0, false
+	}
+	fd := -1
+	if err := rc.Control(func(v uintptr) { fd = int(v) }); err != nil {
+		return 0, false
+	}
+	return fd, fd >= 0
+}
+
+// socket is what lies under a connection, or nil.
+func socket(c net.Conn) syscall.RawConn {
 	for {
 		over, ok := c.(interface{ NetConn() net.Conn })
 		if !ok {
@@ -71,15 +84,11 @@ func FD(c net.Conn) (int, bool) {
 	}
 	sc, ok := c.(syscall.Conn)
 	if !ok {
-		return 0, false
+		return nil
 	}
 	rc, err := sc.SyscallConn()
 	if err != nil {
-		return 0, false
+		return nil
 	}
-	fd := -1
-	if err := rc.Control(func(v uintptr) { fd = int(v) }); err != nil {
-		return 0, false
-	}
-	return fd, fd >= 0
+	return rc
 }

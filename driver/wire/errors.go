@@ -55,6 +55,18 @@ func (e *Error) Timeout() bool {
 // Temporary makes Error a net.Error.
 func (e *Error) Temporary() bool { return e.Timeout() }
 
+// SourceError is a failure of the reader that DoStream takes the request body
+// from: the client's fault, not the upstream's. A source that ends before its
+// length gives io.ErrUnexpectedEOF.
+type SourceError struct {
+	Err error
+}
+
+func (e *SourceError) Error() string { return "cannot read the request body: " + e.Err.Error() }
+
+// Unwrap returns what the reader said.
+func (e *SourceError) Unwrap() error { return e.Err }
+
 // interruptedError is the cause behind Exchange.Interrupt.
 type interruptedError struct{}
 

@@ -19,6 +19,9 @@ type Exchange struct {
 	// NoBody says that the request's method is HEAD. Set it after Reset and
 	// before Do.
 	NoBody bool
+	// Upgrade says that the request asks for another protocol: a 101 is then
+	// a good answer, whose connection Tunnel hands over. Set it like NoBody.
+	Upgrade bool
 
 	// Set by Do.
 	Head    Head
@@ -39,6 +42,12 @@ type Exchange struct {
 	flags      atomic.Uint32 // set under mu
 
 	buf      []byte // the head and what was read behind it
+	seen     int    // while the head is read: end is what came, seen of it were looked at
+	interims int
+	began    bool   // a byte of the answer came
+	headed   bool   // the final head came
+	unsent   bool   // it came before the whole request was sent
+	ahead    []byte // what was read behind a 101
 	pos, end int    // body bytes among it that Read has not given yet
 	framing  uint8
 	left     int64 // sized: bytes to come
@@ -61,7 +70,7 @@ func (x *Exchange) Reset() {
 	x.use++
 	x.flags.Store(0)
 	x.mu.Unlock()
-	x.NoBody = false
+	x.NoBody, x.Upgrade = false, false
 	x.pool, x.shelf = nil, nil
 	x.clear()
 	if cap(x.buf) > keepBuf {
@@ -72,6 +81,8 @@ func (x *Exchange) Reset() {
 func (x *Exchange) clear() {
 	x.Head = Head{ContentLength: -1}
 	x.Reused, x.Connect, x.Header, x.Peer = false, 0, 0, ""
+	x.ahead = nil
+	x.seen, x.interims, x.began, x.headed, x.unsent = 0, 0, false, false, false
 	x.pos, x.end, x.framing, x.left = 0, 0, framedNone, 0
 	x.chunks, x.err, x.dirty = chunker{}, nil, false
 }
@@ -148,7 +159,7 @@ func (x *Exchange) Done(reuse bool) {
 	x.pos, x.end = 0, 0
 	x.shelf.inUse.Add(-1)
 	switch {
-	case !complete:
+	case !complete || x.unsent:
 		c.drop()
 	case reuse && !x.dirty && !x.Head.Close && x.framing != framedClose && x.flags.Load() == 0 &&
 		x.pool.target.KeepAlive && c.spotless():

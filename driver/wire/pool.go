@@ -29,6 +29,11 @@ func (p *Pool) Target() Target { return p.target }
 // Errors are *Error. A timeout reports itself as such, Cancel gives ErrCanceled,
 // an answer that is not HTTP/1.x or is framed ambiguously ErrBadResponse.
 func (p *Pool) Do(x *Exchange, tm Timeouts, head []byte, body ...[]byte) error {
+	return p.do(x, tm, head, body, nil)
+}
+
+// do sends body, or what u reads where there is a u.
+func (p *Pool) do(x *Exchange, tm Timeouts, head []byte, body [][]byte, u *upload) error {
 	start := mono()
 	s := p.shelf.Load()
 	if s.retired.Load() {
@@ -40,21 +45,21 @@ func (p *Pool) Do(x *Exchange, tm Timeouts, head []byte, body ...[]byte) error {
 	}
 	x.begin(p, s, start, tm)
 	s.inUse.Add(1)
-	err := s.exchange(x, tm, head, body)
+	err := s.exchange(x, tm, head, body, u)
 	if err != nil {
 		x.abandon()
 	}
 	return err
 }
 
-func (s *shelf) exchange(x *Exchange, tm Timeouts, head []byte, body [][]byte) error {
+func (s *shelf) exchange(x *Exchange, tm Timeouts, head []byte, body [][]byte, u *upload) error {
 	if x.flags.Load()&flagCanceled != 0 {
 		return &Error{PhaseConnect, ErrCanceled}
 	}
 	if c := s.get(x.start); c != nil {
 		s.reused.Add(1)
 		x.Reused = true
-		stale, err := x.try(c, tm, head, body)
+		stale, err := x.try(c, tm, head, body, u)
 		if !stale {
 			return err
 		}
@@ -67,7 +72,7 @@ func (s *shelf) exchange(x *Exchange, tm Timeouts, head []byte, body [][]byte) e
 		return err
 	}
 	x.Connect = time.Duration(mono() - x.start)
-	_, err = x.try(c, tm, head, body)
+	_, err = x.try(c, tm, head, body, u)
 	return err
 }
 
@@ -213,7 +218,7 @@ func (s *shelf) stats() PoolStats {
 	idle := s.n
 	s.mu.Unlock()
 	return PoolStats{
-		TLS: s.key.tls, Host: s.key.host, Port: s.key.port,
+		TLS: s.key.tls, Host: s.key.host, Addr: s.key.addr, Port: s.key.port,
 		Dials: s.dials.Load(), DialFailures: s.dialFailures.Load(),
 		Reused: s.reused.Load(), Stale: s.stale.Load(),
 		Idle: int64(idle), InUse: s.inUse.Load(),

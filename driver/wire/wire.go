@@ -12,6 +12,9 @@
 // read, so a deadline is armed one eighth longer than asked for and armed again
 // only when that eighth is used up: a wait of T ends between T and 1.125 T.
 //
+// Bodies too large for memory go through Pool.DoStream, which reads them while
+// it sends; after an upgrade Exchange.Tunnel hands the connection over.
+//
 // Watch tells when a peer has gone, without reading from its connection; the
 // package uses it for idle upstream connections, the engine for clients.
 package wire
@@ -24,12 +27,13 @@ import (
 )
 
 // Target says where requests go and how their connections are kept. TLS,
-// Host, Port, SNI and Verify are the identity of a pool: targets that agree in
-// them share connections. Where sharing targets differ, IdleFor counts for each
+// Host, Addr, Port, SNI and Verify are the identity of a pool: targets that
+// agree in them share connections. Where sharing targets differ, IdleFor counts for each
 // connection by the target that used it last and the largest PoolSize wins.
 type Target struct {
 	TLS       bool
 	Host      string // name or address, IPv6 with or without brackets
+	Addr      string // IP address to connect to; empty: Host is resolved for each connection
 	Port      int
 	SNI       string // server name for TLS; empty: Host
 	Verify    bool   // check the certificate; only with TLS
