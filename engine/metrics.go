@@ -62,6 +62,7 @@ type gatewayMetrics struct {
 	gauges map[string]*atomic.Int64
 	routes map[string]*routeMetrics
 	models map[string]struct{}
+	tries  map[string]map[string]struct{} // names of attempt counters, by route
 }
 
 func newMetrics(o MetricsOptions) *gatewayMetrics {
@@ -80,6 +81,7 @@ func newMetrics(o MetricsOptions) *gatewayMetrics {
 	return &gatewayMetrics{
 		set: metrics.NewSet(), opts: o,
 		histos: map[string]*histogram{}, gauges: map[string]*atomic.Int64{}, routes: map[string]*routeMetrics{}, models: map[string]struct{}{},
+		tries: map[string]map[string]struct{}{},
 	}
 }
 
@@ -152,6 +154,10 @@ func (g *gatewayMetrics) forget(id string) {
 	g.mu.Lock()
 	r := g.routes[id]
 	delete(g.routes, id)
+	for name := range g.tries[id] {
+		g.set.UnregisterMetric(name)
+	}
+	delete(g.tries, id)
 	g.mu.Unlock()
 	if r == nil {
 		return
