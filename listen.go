@@ -77,7 +77,7 @@ func (g *gateway) listen() error {
 	if c.APISIX.EnableControl {
 		h := admin.NewControl(admin.ControlOptions{
 			Registry: g.engine.Registry(), Log: g.log, Server: g.engine.ServerName(),
-			Snapshot: g.engine.Snapshot,
+			Snapshot: g.engine.Snapshot, Health: g.engine.Healthchecks,
 		}).Handler
 		if err := g.serve("control", "apisix.control", c.APISIX.Control.Addr(), "/v1/schema", h); err != nil {
 			return err

@@ -155,7 +155,7 @@ func TestMultiHealth(t *testing.T) {
 	if len(hs) != 1 || len(hs[0].Nodes) != 1 || hs[0].Nodes[0].State.String() != "unhealthy" {
 		t.Errorf("%+v", hs)
 	}
-	if !strings.Contains(r.scrape(), `apisix_upstream_status{name="/routes/m#plugins['ai-proxy-multi'].instances['a']",ip="127.0.0.1"`) {
+	if !strings.Contains(r.scrape(), `apisix_upstream_status{name="/routes/m#plugins['ai-proxy-multi'].instances[0]",ip="127.0.0.1"`) {
 		t.Error("no metric")
 	}
 	// Health survives a reload that does not touch the check.

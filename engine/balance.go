@@ -144,6 +144,7 @@ func (b *routeBalance) configure(algo lb.Algo, targets []lb.Target, ins []*insta
 		if b.health[i] == nil {
 			b.health[i] = newInstanceHealth(b, key, in, &cfgs[i])
 		}
+		b.health[i].index = i
 		in.health = b.health[i]
 	}
 	go closeHealth(old)

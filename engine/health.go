@@ -19,6 +19,7 @@ import (
 type instanceHealth struct {
 	key      string // of everything that the check was made from
 	instance string
+	index    int // of the instance, from 0; under routeBalance.mu
 	kind     string
 	checker  *lb.Checker
 	stop     context.CancelFunc
@@ -200,8 +201,10 @@ func (h *instanceHealth) close() {
 
 // Health is what the Control API shows of one instance (gateway.md 7.3).
 type Health struct {
-	Name, Type string
-	Nodes      []lb.NodeStatus
+	Name  string // "/routes/<id>#plugins['ai-proxy-multi'].instances[<index>]"
+	Route string
+	Type  string
+	Nodes []lb.NodeStatus
 }
 
 // Healthchecks returns the state of every instance that is checked, by route.
@@ -213,8 +216,8 @@ func (e *Engine) Healthchecks() (all []Health) {
 		}
 		for _, h := range b.checked() {
 			all = append(all, Health{
-				Name: fmt.Sprintf("/routes/%s#plugins['ai-proxy-multi'].instances['%s']", b.route, h.instance),
-				Type: h.kind, Nodes: h.checker.Snapshot(),
+				Name:  fmt.Sprintf("/routes/%s#plugins['ai-proxy-multi'].instances[%d]", b.route, h.index),
+				Route: b.route, Type: h.kind, Nodes: h.checker.Snapshot(),
 			})
 		}
 	})

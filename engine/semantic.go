@@ -347,8 +347,7 @@ func (s *semantic) pick(who caller, p driver.Proto, b *driver.Body) semanticPick
 	return r
 }
 
-// rank fills c.ranks with the scores of all instances, best first; instances
-// of the same score keep their order.
+// rank fills c.ranks.
 func (s *semantic) rank(c *semanticCall) error {
 	refs, err := s.cache.get(s, c.gone)
 	if err != nil {
@@ -362,6 +361,13 @@ func (s *semantic) rank(c *semanticCall) error {
 	if n := len(refs.vectors[0]); n != len(prompt) {
 		return fmt.Errorf("the embedding of the prompt has %d dimensions, those of the examples have %d", len(prompt), n)
 	}
+	s.score(c, prompt, refs)
+	return nil
+}
+
+// score fills c.ranks with the scores of all instances, best first; instances
+// of the same score keep their order.
+func (s *semantic) score(c *semanticCall, prompt []float32, refs *vectorSet) {
 	c.ranks = c.ranks[:0]
 	for i, mine := range s.examples {
 		score := float32(-1)
@@ -379,7 +385,6 @@ func (s *semantic) rank(c *semanticCall) error {
 		}
 		return 0
 	})
-	return nil
 }
 
 // best returns the first instance that clears its threshold, -1 if none does.

@@ -272,8 +272,8 @@ func (r *vectorReader) entry(w *walk, pos int) (index int, found bool, err error
 		w.more() // the colon
 		switch string(key) {
 		case `"index"`:
-			f, err := strconv.ParseFloat(string(w.value()), 64)
-			if err != nil || f != math.Trunc(f) || math.Abs(f) > 1<<31 {
+			f, ok := w.number()
+			if !ok || f != math.Trunc(f) || math.Abs(f) > 1<<31 {
 				return 0, false, errors.New("the index is not an integer")
 			}
 			index = int(f)
@@ -296,8 +296,8 @@ func (r *vectorReader) numbers(w *walk) error {
 	w.i++
 	r.nums = r.nums[:0]
 	for w.more() {
-		f, err := strconv.ParseFloat(string(w.value()), 64)
-		if err != nil {
+		f, ok := w.number()
+		if !ok {
 			return errors.New("the embedding has an element that is not a finite number")
 		}
 		r.nums = append(r.nums, f)
@@ -373,6 +373,45 @@ func (w *walk) value() []byte {
 		}
 	}
 }
+
+// number moves behind the value that comes next and returns it if it is a
+// number that float64 can hold. What embeddings are written like, a dozen
+// digits without an exponent, takes the short way, which may be off by the
+// last bit: a vector has 24 bits for each number in the end.
+func (w *walk) number() (f float64, ok bool) {
+	i, n, point, whole := w.i, 0, 0, uint64(0)
+	if w.p[i] == '-' {
+		i++
+	}
+	for ; n <= 18; i++ {
+		switch c := w.p[i]; {
+		case '0' <= c && c <= '9':
+			whole = whole*10 + uint64(c-'0')
+			n++
+			continue
+		case c == '.':
+			point = n
+			n++ // so that n-point counts digits behind the point, and one more
+			continue
+		case !ends(c) || n == 0:
+			n = 19
+			continue
+		}
+		f = float64(whole)
+		if point > 0 {
+			f /= powers[n-point-1]
+		}
+		if w.p[w.i] == '-' {
+			f = -f
+		}
+		w.i = i
+		return f, true
+	}
+	f, err := strconv.ParseFloat(string(w.value()), 64)
+	return f, err == nil
+}
+
+var powers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18}
 
 func ends(c byte) bool { return c <= ' ' || c == ',' || c == ']' || c == '}' }
 

@@ -80,8 +80,9 @@ func appendPoints(dst []uint64, name string, target int32, n int) []uint64 {
 	return dst
 }
 
-// sortPoints sorts by hash, keeping the order of equal ones: three passes over
-// eleven bits each take a tenth of the time of slices.Sort. points is used as
+// sortPoints sorts by hash, keeping the order of equal ones. Three passes over
+// eleven bits each take a quarter of the time of slices.Sort (10,000 points:
+// 0.2 ms), and rings are built when a route is compiled. points is used as
 // scratch memory.
 func sortPoints(points []uint64) []uint64 {
 	other := make([]uint64, len(points))

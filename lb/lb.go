@@ -206,9 +206,9 @@ func (b *Balancer) Pick(key uint32, skip Set) int {
 // RoundRobin rotates over the others, and a group without any disappears. CHash
 // keeps its rings whole and skips, so that no other key changes its target.
 //
-// down is copied. The call costs as much as the schedules that change, up to
-// milliseconds for thousands of targets: it is for health checks, not for the
-// path of a request.
+// down is copied. The call costs as much as the schedules that change, tens of
+// milliseconds for thousands of unequal targets: it is for health checks, not for
+// the path of a request.
 func (b *Balancer) SetDown(down Set) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

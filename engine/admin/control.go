@@ -19,6 +19,7 @@ import (
 type ControlOptions struct {
 	Registry *engine.Registry
 	Snapshot func() *engine.Snapshot // the configuration in force
+	Health   func() []engine.Health  // the state of what is checked; nil: nothing is
 	Log      *slog.Logger            // nil: no log
 	Server   string                  // the Server header; empty: none
 }
@@ -68,7 +69,7 @@ func (c *Control) Handler(ctx *fasthttp.RequestCtx) {
 	case "GET schema":
 		reply(ctx, 200, c.appendSchemas(nil))
 	case "GET healthcheck":
-		reply(ctx, 200, []byte("{}")) // nothing has checks yet
+		c.allHealth(ctx)
 	case "GET routes":
 		c.items(ctx, conf.Routes)
 	case "GET services", "GET upstreams":
@@ -121,22 +122,6 @@ func (c *Control) one(ctx *fasthttp.RequestCtx, segs []string) {
 		reply(ctx, 200, c.show(it))
 	default:
 		fail(ctx, 404, textNoVerb)
-	}
-}
-
-// health knows which items there are, but none has checks yet.
-func (c *Control) health(ctx *fasthttp.RequestCtx, sort, id string) {
-	switch sort {
-	case "routes":
-		if _, ok := c.Snapshot().Item(conf.Routes, id); ok {
-			fail(ctx, 404, "no checker for routes["+id+"]")
-			return
-		}
-		fallthrough
-	case "services", "upstreams":
-		fail(ctx, 404, sort+"["+id+"] not found")
-	default:
-		fail(ctx, 400, "invalid src type "+sort)
 	}
 }
 
