@@ -232,10 +232,6 @@ func (r *Route) Unsupported() []string {
 	}
 	later("service_id", r.ServiceID != "")
 	later("plugin_config_id", r.PluginConfigID != "")
-	if !r.AIProxy() {
-		later("upstream", !isAbsent(r.Upstream))
-		later("upstream_id", r.UpstreamID != "")
-	}
 	return out
 }
 

@@ -121,6 +121,13 @@ func (ps Pairs) index(name string) int {
 	return -1
 }
 
+// UnsupportedProvider names a provider that nobody has; the text is APISIX's,
+// its full stop included.
+type UnsupportedProvider string
+
+// Error implements error.
+func (p UnsupportedProvider) Error() string { return "provider: " + string(p) + " is not supported." }
+
 // Translate returns cfg in today's form: a document without provider but with
 // a model object is ai-proxy's older form (1.6.2). cfg itself stays as the
 // user wrote it.
@@ -137,7 +144,7 @@ func (cfg *Config) Translate() (*Config, error) {
 		return nil, fmt.Errorf("cannot read the older form of model: %w", err)
 	}
 	if !Known(old.Provider) {
-		return nil, fmt.Errorf("provider: %s is not supported.", old.Provider) // APISIX's text, full stop included
+		return nil, UnsupportedProvider(old.Provider)
 	}
 	options := []byte(old.Options)
 	if KindOf(options) != Object {
@@ -171,7 +178,7 @@ func (cfg *Config) Validate() (warnings []string, err error) {
 	}
 	row := providerNamed(cfg.Provider)
 	if row == nil {
-		return nil, fmt.Errorf("ai provider: %s is not supported.", cfg.Provider) // APISIX's text, full stop included
+		return nil, fmt.Errorf("ai %w", UnsupportedProvider(cfg.Provider))
 	}
 	if g := cfg.Auth.GCP; g != nil && g.ServiceAccountJSON != "" && !IsReference(g.ServiceAccountJSON) {
 		var b Body

@@ -124,7 +124,7 @@ func upgradeMulti(raw []byte) ([]byte, error) {
 			}
 		}
 		if !driver.Known(p.Name) {
-			return nil, fmt.Errorf("provider: %s is not supported.", p.Name) //nolint:staticcheck // APISIX's text
+			return nil, driver.UnsupportedProvider(p.Name)
 		}
 		name := p.Name
 		if uses[name] {

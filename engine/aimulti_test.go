@@ -294,3 +294,17 @@ func TestMultiReloadUnderTraffic(t *testing.T) {
 		}
 	}
 }
+
+// passthrough of the first release: the model's answer becomes the request to
+// the route's own upstream, whose answer the client gets.
+func TestMultiOldPassthrough(t *testing.T) {
+	r := newRig(t, Options{})
+	model := r.provider(bench.Options{Script: map[string]string{"body": "SELECT * FROM STUDENTS", "content-type": "text/plain"}})
+	up := strings.TrimPrefix(r.mock.URL(), "http://")
+	r.src.put(conf.Routes, "m", fmt.Sprintf(`{"id":"m","uri":"/anything","upstream":{"type":"roundrobin","nodes":{%q:1}},"plugins":{"ai-proxy-multi":{"passthrough":true,
+		"providers":[{"name":"openai","model":"gpt-4","weight":1,"auth":{"header":{"Authorization":"Bearer k"}},"override":{"endpoint":%q}}]}}}`, up, model.URL()))
+	resp, body := r.do("POST", "/anything?q=1", chat, "X-Mine", "yes")
+	if resp.StatusCode != 200 || !strings.Contains(body, "SELECT * FROM STUDENTS") || !strings.Contains(body, `/anything`) || !strings.Contains(strings.ToLower(body), "x-mine") || strings.Contains(body, "Bearer k") {
+		t.Errorf("%d %s", resp.StatusCode, body)
+	}
+}

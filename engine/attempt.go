@@ -142,6 +142,8 @@ func (f *flow) call(in *instance) failure {
 	switch {
 	case bad:
 		return f.relayError(a)
+	case f.ai.isRequest(h.Status):
+		return f.plainAnswer(a)
 	case f.ex.Complete() && (h.Status == fasthttp.StatusNoContent || h.Status == fasthttp.StatusNotModified):
 		f.answer = f.answer[:0]
 		f.settleAttempt(a)
@@ -161,6 +163,13 @@ func (f *flow) call(in *instance) failure {
 // read whole, and another instance may be asked (ai-proxy.md 5.2).
 func (a *aiRoute) isFault(status int) bool {
 	return status == fasthttp.StatusTooManyRequests || status >= 500 || a.multi != nil && a.multi.statuses.has(status)
+}
+
+// isRequest says whether a model's answer is not the client's but the body of
+// a request to the route's own upstream: passthrough of ai-proxy-multi's first
+// release (ai-proxy.md 1.6.1).
+func (a *aiRoute) isRequest(status int) bool {
+	return a.multi != nil && a.multi.old != nil && a.multi.old.Passthrough && status < 300
 }
 
 // transportFault is an upstream from which nothing came: 504 for a time-out,
@@ -236,6 +245,10 @@ func (f *flow) plainAnswer(a *plugin.Attempt) failure {
 	}
 	if isJSON(f.ex.Head.ContentType) {
 		driver.Of(f.target).Response(&f.Capture, f.answer)
+	}
+	if f.ai.isRequest(a.Status) {
+		f.proxyBody(f.answer)
+		return failure{}
 	}
 	f.replyUpstream(a.Status, f.ex.Head.ContentType, f.answer)
 	return failure{}

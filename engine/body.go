@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"time"
 
 	"headrace/plugin"
@@ -108,7 +107,7 @@ func (f *flow) settleBody() {
 	if ctx.RequestBodyStream() == nil || f.conn.unread {
 		return // there is none, it was never asked for, or the end is decided
 	}
-	if left := int64(ctx.Request.Header.ContentLength()) - int64(len(f.raw)); left > drainMax {
+	if left := int64(ctx.Request.Header.ContentLength()) - int64(len(f.raw)) - f.upload.n; left > drainMax {
 		f.conn.unread = true
 		ctx.SetConnectionClose()
 		return
@@ -142,5 +141,3 @@ func appendJSONString(dst []byte, s string) []byte {
 	}
 	return append(dst, '"')
 }
-
-func appendInt(dst []byte, n int64) []byte { return strconv.AppendInt(dst, n, 10) }

@@ -10,6 +10,7 @@ import (
 	"github.com/dgraph-io/ristretto/v2"
 
 	"headrace/conf"
+	"headrace/driver/wire"
 	"headrace/plugin"
 )
 
@@ -22,8 +23,14 @@ type Route struct {
 	infos   []plugin.Info // one per pattern and host
 	ai      *aiRoute      // nil: no AI proxy
 	metrics *routeMetrics
-	holds   []string // keys of long-lived state in use
-	cost    int64
+
+	up        *upstream      // the route's own upstream; nil: none
+	upID      string         // or the id of one
+	timeouts  *wire.Timeouts // in place of the upstream's; nil: none
+	websocket bool
+
+	holds []string // keys of long-lived state in use
+	cost  int64
 }
 
 // routeKey is everything that a compiled route was made from.
@@ -96,14 +103,23 @@ func (e *Engine) dropRoute(ent *entry) {
 	}
 }
 
+// refusal is why a route that exists does not serve: a plugin that guards it
+// is missing here. The client may know.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
 // compile merges what makes up a route and binds its plugins.
 func (e *Engine) compile(s *Snapshot, ent *entry) (*Route, error) {
 	rt := &Route{id: routeKey{ent.id, ent.rev, s.derived}, entry: ent}
 	cfg, found := e.registry.CheckRoute(ent.item.Raw)
 	if f := worst(found, Refused); f != nil {
-		return nil, fmt.Errorf("%s", f.Text)
+		return nil, refusal(f.Text)
 	}
 	rt.infos = routeInfos(ent, cfg)
+	if err := e.routeUpstream(rt, cfg); err != nil {
+		return nil, err
+	}
 	var bound []*plugin.Bound
 	for _, m := range cfg.Plugins {
 		spec := e.registry.Spec(m.Name)
@@ -127,6 +143,9 @@ func (e *Engine) compile(s *Snapshot, ent *entry) (*Route, error) {
 	rt.chain = newChain(bound)
 	rt.metrics = e.metrics.route(s, rt, bound)
 	rt.cost = int64(len(ent.item.Raw))*4 + 4<<10
+	if rt.ai != nil && rt.ai.multi != nil && rt.ai.multi.semantic != nil {
+		rt.cost += rt.ai.multi.semantic.cost()
+	}
 	return rt, nil
 }
 

@@ -52,10 +52,10 @@ func (h *histogram) write(w io.Writer) {
 		total += h.counts[i].Load()
 		le := "+Inf"
 		if i < len(h.bounds) {
-			le = strconv.FormatFloat(h.bounds[i], 'g', -1, 64)
+			le = strconv.FormatFloat(h.bounds[i], 'f', -1, 64)
 		}
 		fmt.Fprintf(w, "%s_bucket{%s%sle=%q} %d\n", h.name, h.labels, sep, le, total)
 	}
-	sum := strconv.FormatFloat(math.Float64frombits(h.sum.Load()), 'g', -1, 64)
+	sum := strconv.FormatFloat(math.Float64frombits(h.sum.Load()), 'f', -1, 64)
 	fmt.Fprintf(w, "%s_sum{%s} %s\n%s_count{%s} %d\n", h.name, h.labels, sum, h.name, h.labels, total)
 }

@@ -35,7 +35,7 @@ func TestMetrics(t *testing.T) {
 		`apisix_llm_latency_bucket{type="total",route_id="r1",service_id="",` + common + `,le="+Inf"} 1`,
 		`apisix_llm_latency_count{type="ttft",route_id="r1",service_id="",` + strings.Replace(common, "ai_chat", "ai_stream", 1) + `} 1`,
 		`apisix_llm_completion_tokens{route_id="r1",service_id="",` + common + `}`,
-		`apisix_llm_prompt_tokens_dist_bucket{route_id="r1",service_id="",` + common + `,le="1e+06"} 2`,
+		`apisix_llm_prompt_tokens_dist_bucket{route_id="r1",service_id="",` + common + `,le="1000000"} 2`,
 		`apisix_llm_active_connections{route="chat",route_id="r1",matched_uri="/c",matched_host="",service="",service_id="",` + common + `} 0`,
 	} {
 		if !strings.Contains(got, want) {

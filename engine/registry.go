@@ -99,6 +99,9 @@ func (r *Registry) CheckRoute(raw []byte) (*conf.Route, []Finding) {
 		return nil, invalid("invalid configuration: " + err.Error())
 	}
 	var found []Finding
+	if top["upstream"] != nil {
+		found = upstreamFindings(rt.Upstream, !rt.AIProxy())
+	}
 	for _, text := range rt.Unsupported() {
 		found = append(found, Finding{Level: Invalid, Text: text})
 	}
@@ -124,6 +127,9 @@ func (r *Registry) CheckPlugins(raw json.RawMessage) []Finding {
 		field := "plugins." + name
 		spec := r.specs[name]
 		if spec == nil {
+			if _, meta, err := plugin.Split(m.Conf); err == nil && meta.Disable {
+				continue // it would not run in APISIX either
+			}
 			known, ok := plugin.Known(name)
 			switch {
 			case r.off[name]:
@@ -161,6 +167,12 @@ func (r *Registry) CheckItem(it conf.Item) []Finding {
 	case conf.Routes:
 		_, found := r.CheckRoute(it.Raw)
 		return found
+	case conf.Upstreams:
+		checked, err := schema.Resource("upstream").Check(it.Raw)
+		if err != nil {
+			return []Finding{{Level: Invalid, Text: "invalid configuration: " + err.Error()}}
+		}
+		return upstreamFindings(checked, true)
 	case conf.GlobalRules:
 		checked, err := schema.Resource("global_rule").Check(it.Raw)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"headrace/bench"
+	"headrace/conf"
 	"headrace/conf/schema"
 	"headrace/driver"
 	"headrace/driver/wire"
@@ -688,4 +690,45 @@ func TestSemanticSchema(t *testing.T) {
 	f(`{"embeddings":{"provider":"openai","model":"m","auth":{},"timeout":0}}`, `property "timeout" validation failed`)
 	f(`{"embeddings":{"provider":"openai","model":"m","auth":{}},"threshold":1.5}`, `property "threshold" validation failed`)
 	f(`{"embeddings":{"provider":"openai","model":"m","auth":{}},"fallback":""}`, `property "fallback" validation failed`)
+}
+
+// Through the engine: the pick decides, the headers show it, and a client that
+// leaves ends the call of the embeddings service.
+func TestSemanticRoute(t *testing.T) {
+	up := newEmbedder(t)
+	r := newRig(t, Options{})
+	in := func(name string, example string) string {
+		return fmt.Sprintf(`{"name":%q,"provider":"openai","weight":1,"auth":{},"options":{"model":%q},"override":{"endpoint":%q},"examples":[%q]}`, name, name, r.mock.URL(), example)
+	}
+	r.src.put(conf.Routes, "1", `{"id":"1","uri":"/v1/chat/completions","plugins":{"ai-proxy-multi":{"balancer":{"algorithm":"semantic"},
+		"semantic_opts":{"embeddings":{"provider":"openai","model":"e","endpoint":"`+up.URL+`","auth":{"header":{"Authorization":"Bearer k"}}},"threshold":0.5,"debugging":true},
+		"instances":[`+in("r", "red")+","+in("g", "green")+`]}}}`)
+	f := func(text string, stream bool, model, scores, picked string) {
+		t.Helper()
+		resp, body := r.do("POST", "/v1/chat/completions", fmt.Sprintf(`{"stream":%t,"messages":[{"role":"user","content":%q}]}`, stream, text))
+		if resp.StatusCode != 200 || !strings.Contains(body, `"model":"`+model+`"`) || resp.Header.Get(headerScores) != scores || resp.Header.Get(headerPicked) != picked {
+			t.Errorf("%s: %d %v %s", text, resp.StatusCode, resp.Header, body)
+		}
+	}
+	for _, stream := range []bool{false, true} {
+		f("green", stream, "g", "g:1.0000,r:0.0000", "g")
+		f("reddish", stream, "r", "r:0.8000,g:0.6000", "r")
+		f("none", stream, "r", "r:-0.5774,g:-0.5774", "fallback")
+	}
+	up.answers(func(w http.ResponseWriter, _ *http.Request, _ []string) { w.WriteHeader(500) })
+	f("green", true, "r", "", "")
+
+	begun, ended := up.hang()
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(c, post("/v1/chat/completions", "", chat))
+	poll(t, "the service is asked", func() bool { return begun.Load() == 1 })
+	start := time.Now()
+	c.Close()
+	poll(t, "its call ends", func() bool { return ended.Load() == 1 })
+	if d := time.Since(start); d > 500*time.Millisecond {
+		t.Errorf("only after %v", d)
+	}
 }

@@ -40,7 +40,11 @@ func (e *Engine) serve(ctx *fasthttp.RequestCtx) {
 	if err != nil {
 		e.log.Error("cannot serve route", "route_id", c.entry.id, "err", err)
 		f.Info = &plugin.Info{RouteID: c.entry.id, MatchedURI: c.pattern, MatchedHost: c.host}
-		f.replyError(fasthttp.StatusServiceUnavailable, "route is not usable")
+		text := "route is not usable"
+		if r, ok := err.(refusal); ok {
+			text += ": " + string(r) // names a plugin, nothing of its configuration
+		}
+		f.replyError(fasthttp.StatusServiceUnavailable, text)
 		return
 	}
 	f.rt = rt
@@ -64,7 +68,7 @@ func (e *Engine) serve(ctx *fasthttp.RequestCtx) {
 	case f.ai != nil:
 		f.attempts()
 	default:
-		f.replyVerdict(fasthttp.StatusServiceUnavailable) // no upstream, no AI plugin
+		f.proxy()
 	}
 }
 
@@ -134,6 +138,8 @@ func (e *Engine) expect(ctx *fasthttp.RequestCtx) int {
 	} else if rt, err := e.route(f.snap, c.entry); err != nil {
 		refuse = true
 	} else if rt.ai != nil && int64(ctx.Request.Header.ContentLength()) > rt.ai.maxBody {
+		refuse = true
+	} else if m := e.opts.MaxBody; m > 0 && int64(ctx.Request.Header.ContentLength()) > m {
 		refuse = true
 	}
 	f.release()

@@ -116,7 +116,7 @@ func parseNumber(b []byte) (float64, bool) {
 	if len(digits) == 0 || digits[0] != '.' && (digits[0] < '0' || digits[0] > '9') || bytes.IndexByte(b, '_') >= 0 {
 		return 0, false
 	}
-	if len(digits) > 2 && digits[0] == '0' && digits[1]|0x20 == 'x' && bytes.IndexAny(digits, "pP.") < 0 {
+	if len(digits) > 2 && digits[0] == '0' && digits[1]|0x20 == 'x' && !bytes.ContainsAny(digits, "pP.") {
 		u, err := strconv.ParseUint(view(digits[2:]), 16, 64)
 		if err != nil {
 			return 0, false

@@ -28,35 +28,34 @@ func skipHead(c net.Conn) *bufio.Reader {
 
 func TestStream_EarlyRefusal(t *testing.T) {
 	checkLeaks(t)
-	end := make(chan bool)
-	t.Cleanup(func() { close(end) })
 	scripts := []struct {
 		name string
-		then func(c net.Conn, r io.Reader)
+		then func(c net.Conn, r io.Reader, end chan bool)
 	}{
-		{"closes", func(net.Conn, io.Reader) {}},
-		{"resets", func(c net.Conn, _ io.Reader) {
+		{"closes", func(net.Conn, io.Reader, chan bool) {}},
+		{"resets", func(c net.Conn, _ io.Reader, _ chan bool) {
 			time.Sleep(20 * time.Millisecond)
 			if tc, ok := c.(*net.TCPConn); ok {
 				tc.SetLinger(0)
 			}
 		}},
-		{"half-closes", func(c net.Conn, r io.Reader) {
+		{"half-closes", func(c net.Conn, r io.Reader, _ chan bool) {
 			c.(interface{ CloseWrite() error }).CloseWrite()
 			io.Copy(io.Discard, r)
 		}},
-		{"keeps reading", func(_ net.Conn, r io.Reader) { io.Copy(io.Discard, r) }},
-		{"stops reading", func(net.Conn, io.Reader) { <-end }},
+		{"keeps reading", func(_ net.Conn, r io.Reader, _ chan bool) { io.Copy(io.Discard, r) }},
+		{"stops reading", func(_ net.Conn, _ io.Reader, end chan bool) { <-end }},
 	}
 	for _, s := range scripts {
 		for _, overTLS := range []bool{false, true} {
 			for _, interim := range []string{"", "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 E\r\nLink: x\r\n\r\n"} {
 				t.Run(fmt.Sprintf("%s/tls=%v/%.12s", s.name, overTLS, interim), func(t *testing.T) {
+					end := make(chan bool)
 					script := func(c net.Conn, _ int) {
 						r := skipHead(c)
 						io.WriteString(c, interim)
 						io.WriteString(c, tooLarge)
-						s.then(c, r)
+						s.then(c, r, end)
 					}
 					var u *upstream
 					if overTLS {
@@ -64,6 +63,7 @@ func TestStream_EarlyRefusal(t *testing.T) {
 					} else {
 						u = serve(t, script)
 					}
+					t.Cleanup(func() { close(end) })
 					tg := u.target()
 					tg.TLS = overTLS
 					cl := newClient(t, Options{})
@@ -89,6 +89,48 @@ func TestStream_EarlyRefusal(t *testing.T) {
 					cl.Close()
 				})
 			}
+		}
+	}
+}
+
+// A refusal that comes while a write is stuck: soon over TCP, after
+// Timeouts.Send over TLS.
+func TestStream_EarlyRefusalWhileStuck(t *testing.T) {
+	checkLeaks(t)
+	for _, overTLS := range []bool{false, true} {
+		end := make(chan bool)
+		script := func(c net.Conn, _ int) {
+			skipHead(c)
+			time.Sleep(100 * time.Millisecond)
+			io.WriteString(c, tooLarge)
+			<-end
+		}
+		var u *upstream
+		if overTLS {
+			u, _ = serveTLS(t, script)
+		} else {
+			u = serve(t, script)
+		}
+		t.Cleanup(func() { close(end) })
+		tg := u.target()
+		tg.TLS = overTLS
+		cl := newClient(t, Options{})
+		tm := second
+		if overTLS {
+			tm.Send = 300 * time.Millisecond
+		}
+		var x Exchange
+		t0 := time.Now()
+		if err := cl.Pool(tg).DoStream(&x, tm, sized(1<<30), &pattern{n: 1 << 30}, 1<<30); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(t0); took > time.Second {
+			t.Errorf("took %v", took)
+		}
+		wantBody(t, &x, "no")
+		x.Done(true)
+		if st := stats(cl); x.Head.Status != 413 || !x.Head.Close || st.Idle != 0 || st.InUse != 0 {
+			t.Fatalf("%+v, %+v", x.Head, st)
 		}
 	}
 }
@@ -126,7 +168,7 @@ func TestStream_EarlyRefusalSlowSource(t *testing.T) {
 // net/http behind an authentication that does not look at the body.
 func TestStream_EarlyRefusalNetHTTP(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		http.Error(w, "who are you", 401)
+		http.Error(w, "who are you", http.StatusUnauthorized)
 	}))
 	defer s.Close()
 	cl := newClient(t, Options{})
