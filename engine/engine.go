@@ -219,6 +219,7 @@ func (e *Engine) load(items []conf.Item, rev int64) {
 			changes = append(changes, conf.Change{Item: conf.Item{Kind: conf.Routes, ID: id}, Deleted: true})
 		}
 	})
+	changes = append(changes, old.removed(items)...)
 	e.publish(old.apply(e, changes, rev))
 	e.applied.Store(true)
 }
@@ -280,6 +281,7 @@ func (e *Engine) expireState() {
 					used[balanceKey(id)] = true
 				}
 			})
+			e.snap.Load().upstreams.each(func(id string, _ *upstreamEntry) { used[upstreamKey(id)] = true })
 			for _, key := range e.snap.Load().holds {
 				used[key] = true
 			}

@@ -52,8 +52,11 @@ type flow struct {
 	hash    uint32    // of the request's key, for consistent hashing
 	tried   lb.Set    // instances that failed or must not be used
 	retries int
-	busy    bool // the exchange holds a connection
-	keep    bool // the client's connection goes on after the stream
+	upload  upload  // a client's body that is sent on as it arrives
+	tunnel  *tunnel // nil: no protocol was changed to
+	proxied bool    // an ordinary upstream answers
+	busy    bool    // the exchange holds a connection
+	keep    bool    // the client's connection goes on after the stream
 
 	askedUsage bool // the client itself asked for the usage chunk
 	counted    *series
@@ -158,6 +161,7 @@ func (f *flow) release() {
 	f.snap, f.rt, f.conn, f.ai, f.counted, f.picked = nil, nil, nil, nil, nil, nil
 	f.tried.Clear()
 	f.hash, f.retries = 0, 0
+	f.upload, f.tunnel, f.proxied = upload{}, nil, false
 	f.busy, f.keep, f.askedUsage, f.err, f.target = false, false, false, nil, 0
 	f.tr.reset()
 	flows.Put(f)

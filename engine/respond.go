@@ -67,11 +67,11 @@ func (f *flow) respond(status int, body []byte) {
 func (f *flow) startAnswer(status int) {
 	resp := &f.HTTP.Response
 	resp.SetStatusCode(status)
-	if f.Source == "upstream" && (status >= 500 || f.e.opts.ShowUpstreamStatus) {
+	if f.Source != "apisix" && (status >= 500 || f.e.opts.ShowUpstreamStatus) {
 		f.line, _ = upstreamStatus(&f.Ctx, f.line[:0])
 		resp.Header.SetCanonical(upstreamStatusName, f.line)
 	}
-	if f.Source == "upstream" {
+	if f.Source == "upstream" && !f.proxied {
 		for _, name := range f.e.opts.PassHeaders {
 			if v := f.ex.Head.Get(name); v != nil {
 				resp.Header.SetBytesV(name, v)

@@ -18,12 +18,13 @@ type Snapshot struct {
 	Rev     int64  // of the source
 	derived uint64 // grows when something that compiled routes depend on changes beside them
 
-	router   *router
-	routes   cowMap[*entry]
-	globals  chain
-	rules    map[string]conf.Item // global rules by id
-	metadata map[string]conf.Item // plugin_metadata by plugin
-	seq      uint64
+	router    *router
+	routes    cowMap[*entry]
+	upstreams cowMap[*upstreamEntry]
+	globals   chain
+	rules     map[string]conf.Item // global rules by id
+	metadata  map[string]conf.Item // plugin_metadata by plugin
+	seq       uint64
 
 	prometheus *prometheusPlugin // of a global rule, nil if none has it
 	noRoute    *routeMetrics     // of requests that no route matched
@@ -38,6 +39,10 @@ func (s *Snapshot) Item(kind conf.Kind, id string) (it conf.Item, ok bool) {
 		if e, found := s.routes.get(id); found {
 			return e.item, true
 		}
+	case conf.Upstreams:
+		if ent, found := s.upstreams.get(id); found {
+			return ent.item, true
+		}
 	case conf.GlobalRules:
 		it, ok = s.rules[id]
 	case conf.PluginMetadata:
@@ -51,6 +56,8 @@ func (s *Snapshot) Items(kind conf.Kind) (items []conf.Item) {
 	switch kind {
 	case conf.Routes:
 		s.routes.each(func(_ string, e *entry) { items = append(items, e.item) })
+	case conf.Upstreams:
+		s.upstreams.each(func(_ string, ent *upstreamEntry) { items = append(items, ent.item) })
 	case conf.GlobalRules:
 		items = slices.Collect(maps.Values(s.rules))
 	case conf.PluginMetadata:
@@ -73,7 +80,7 @@ func (s *Snapshot) apply(e *Engine, changes []conf.Change, rev int64) *Snapshot 
 	next.Version++
 	next.warm = nil
 	next.Rev = rev
-	edit := editMap(&s.routes)
+	edit, ups := editMap(&s.routes), editMap(&s.upstreams)
 	globals := false
 	for i := range changes {
 		ch := &changes[i]
@@ -83,6 +90,8 @@ func (s *Snapshot) apply(e *Engine, changes []conf.Change, rev int64) *Snapshot 
 		switch ch.Kind {
 		case conf.Routes:
 			next.applyRoute(e, edit, ch)
+		case conf.Upstreams:
+			applyUpstream(e, ups, ch)
 		case conf.GlobalRules:
 			next.rules = withItem(next.rules, ch)
 			globals = true
@@ -92,7 +101,7 @@ func (s *Snapshot) apply(e *Engine, changes []conf.Change, rev int64) *Snapshot 
 			globals = true
 		}
 	}
-	next.routes = *edit.m
+	next.routes, next.upstreams = *edit.m, *ups.m
 	if globals {
 		next.globals = e.compileGlobals(&next)
 		next.derived++
@@ -127,6 +136,7 @@ func (s *Snapshot) applyRoute(e *Engine, edit *cowEdit[*entry], ch *conf.Change)
 		if had {
 			edit.delete(ch.ID)
 			e.state.drop(balanceKey(ch.ID))
+			e.state.drop(routeUpstreamKey(ch.ID))
 			e.dropRoute(old)
 			e.metrics.forget(ch.ID)
 		}

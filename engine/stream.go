@@ -35,23 +35,41 @@ func (f *flow) startStream(a *plugin.Attempt, events bool) {
 		f.relay.NeedDone()
 	}
 
-	f.framing, f.length = sse.Chunked, 0
-	length := -1
 	if !events && h.ContentLength >= 0 && f.tr.orNil() == nil {
-		f.framing, f.length, length = sse.Length, h.ContentLength, int(h.ContentLength)
+		f.leaveServer(sse.Length, h.ContentLength, int(h.ContentLength))
+	} else {
+		f.leaveServer(sse.Chunked, 0, -1)
 	}
+}
+
+// leaveServer finishes the head of an answer, whose body is framed as framing
+// and length say and whose Content-Length is declared (-1: chunked, -2: none),
+// and has the server hand the client's connection over.
+func (f *flow) leaveServer(framing sse.Framing, length int64, declared int) {
+	ctx := f.HTTP
+	f.framing, f.length = framing, length
 	req, resp := &ctx.Request.Header, &ctx.Response.Header
 	f.keep = !req.ConnectionClose() && !resp.ConnectionClose() && !f.e.draining.Load()
-	if !req.IsHTTP11() && f.framing == sse.Chunked {
-		f.framing, f.keep, length = sse.UntilClose, false, -2
+	if !req.IsHTTP11() && declared == -1 {
+		f.keep, declared = false, -2
+		if framing == sse.Chunked {
+			f.framing = sse.UntilClose
+		}
 	}
-	resp.SetContentLength(length)
+	resp.SetContentLength(declared)
 	if !f.keep {
 		resp.SetConnectionClose()
 	} else if !req.IsHTTP11() {
 		resp.Set(fasthttp.HeaderConnection, "keep-alive")
 	}
 	f.resp = resp.AppendBytes(f.resp[:0])
+	f.leave()
+}
+
+// leave has the server hand the client's connection over when its handler has
+// returned, without a word of its own.
+func (f *flow) leave() {
+	ctx := f.HTTP
 	f.Head = f.resp
 	f.keepRequest()
 	f.e.streams.Add(1)
@@ -87,7 +105,12 @@ var carries = sync.Pool{New: func() any { b := make([]byte, 4<<10); return &b }}
 // request, if there is to be one.
 func (f *flow) run() {
 	e, c := f.e, f.conn
-	keep := f.relayAll()
+	keep := false
+	if f.tunnel != nil {
+		f.runTunnel()
+	} else {
+		keep = f.relayAll()
+	}
 	e.streams.Add(-1)
 	if !keep {
 		c.close()
@@ -134,7 +157,12 @@ func (f *flow) lateFault(cause error) error {
 	case sse.ErrNoOutput:
 		status, contentType, body = fasthttp.StatusBadGateway, plugin.Text, noOutput
 	}
-	if r := f.ai.bound.ErrorResponse(); r != nil {
+	if f.proxied {
+		f.Source, contentType = "nginx", plugin.JSON
+		if status, body = fasthttp.StatusBadGateway, badGateway; cause == sse.ErrStalled {
+			status, body = fasthttp.StatusGatewayTimeout, gatewayTimeout
+		}
+	} else if r := f.ai.bound.ErrorResponse(); r != nil {
 		contentType, body = r.ContentType, r.Body
 	}
 	var resp fasthttp.Response
@@ -188,10 +216,14 @@ func (f *flow) AppendFault(dst []byte, cause error) []byte {
 
 // Settle implements sse.Hooks: from here on nothing more is produced.
 func (f *flow) Settle(st *sse.Stats, cause error) {
-	f.Times.FirstToken, f.Times.Upstream = st.FirstByte, st.LastByte
 	f.Sent = st.BytesOut
 	a := &f.Attempts[len(f.Attempts)-1]
-	a.Length, a.Total = st.BytesIn, st.LastByte
+	if f.proxied {
+		f.settleProxy(a, st.BytesIn)
+	} else {
+		f.Times.FirstToken, f.Times.Upstream = st.FirstByte, st.LastByte
+		a.Length, a.Total = st.BytesIn, st.LastByte
+	}
 	f.settle()
 }
 

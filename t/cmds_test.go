@@ -92,8 +92,8 @@ type state struct {
 	resp       *reply
 	routes     []map[string]any // of conf/apisix.yaml, by the route command
 	traffic    *traffic
-	routines   int              // goroutines of the gateway before the first request
-	profile    string           // the latest profile of them
+	routines   int    // goroutines of the gateway before the first request
+	profile    string // the latest profile of them
 }
 
 func newState(t *testing.T, env *testscript.Env) *state {

@@ -55,13 +55,17 @@ func (s *state) cmdMulti(args []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return s.cmdHTTP([]string{"-", "PUT", s.getenv("ADMIN") + "/apisix/admin/routes/" + args[0],
-		"-H", "X-API-KEY: " + adminKey, "-d", string(body), "-want", "20[01]"})
+	out, err := s.cmdHTTP([]string{"-", "PUT", s.getenv("ADMIN") + "/apisix/admin/routes/" + args[0],
+		"-H", "X-API-KEY: " + adminKey, "-d", string(body)})
+	if err == nil && s.resp.status/100 != 2 {
+		err = errors.New(out)
+	}
+	return out, err
 }
 
 // cmdShare sends requests one after the other and counts who answered:
 //
-//	share [-p CLIENTS] COUNT URL NAME=N... [flags of http]
+//	share COUNT URL NAME=N... [flags of http]
 //
 // NAME is the model that the answer names (mocks name the one of --model), or
 // the status if that is not 200. %d in an argument is the number of the
