@@ -3,10 +3,14 @@ package engine
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net"
+	"slices"
 	"strconv"
 
 	"github.com/VictoriaMetrics/metrics"
+
+	"headrace/driver/wire"
 )
 
 // registerStats makes the series of the process itself.
@@ -43,15 +47,7 @@ func (e *Engine) registerStats() {
 // WriteMetrics prints every series in Prometheus' text format.
 func (e *Engine) WriteMetrics(w io.Writer) {
 	e.metrics.write(w)
-	for s := range e.wire.Stats {
-		l := "upstream=" + strconv.Quote(net.JoinHostPort(s.Host, strconv.Itoa(s.Port)))
-		fmt.Fprintf(w, "headrace_upstream_dials_total{%s} %d\n", l, s.Dials)
-		fmt.Fprintf(w, "headrace_upstream_dial_failures_total{%s} %d\n", l, s.DialFailures)
-		fmt.Fprintf(w, "headrace_upstream_reused_total{%s} %d\n", l, s.Reused)
-		fmt.Fprintf(w, "headrace_upstream_stale_retries_total{%s} %d\n", l, s.Stale)
-		fmt.Fprintf(w, "headrace_upstream_connections{%s,state=\"idle\"} %d\n", l, s.Idle)
-		fmt.Fprintf(w, "headrace_upstream_connections{%s,state=\"in_use\"} %d\n", l, s.InUse)
-	}
+	e.writeUpstreams(w)
 	for _, h := range e.Healthchecks() {
 		for _, n := range h.Nodes {
 			up := 0
@@ -62,4 +58,33 @@ func (e *Engine) WriteMetrics(w io.Writer) {
 		}
 	}
 	metrics.WriteProcessMetrics(w)
+}
+
+// writeUpstreams prints the connections to each host and port. Pools that only
+// differ in TLS settings or pinned address are one upstream here.
+func (e *Engine) writeUpstreams(w io.Writer) {
+	sums := map[string]*wire.PoolStats{}
+	for s := range e.wire.Stats {
+		name := net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
+		t := sums[name]
+		if t == nil {
+			sums[name] = &s
+			continue
+		}
+		t.Dials += s.Dials
+		t.DialFailures += s.DialFailures
+		t.Reused += s.Reused
+		t.Stale += s.Stale
+		t.Idle += s.Idle
+		t.InUse += s.InUse
+	}
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
+		s, l := sums[name], "upstream="+strconv.Quote(name)
+		fmt.Fprintf(w, "headrace_upstream_dials_total{%s} %d\n", l, s.Dials)
+		fmt.Fprintf(w, "headrace_upstream_dial_failures_total{%s} %d\n", l, s.DialFailures)
+		fmt.Fprintf(w, "headrace_upstream_reused_total{%s} %d\n", l, s.Reused)
+		fmt.Fprintf(w, "headrace_upstream_stale_retries_total{%s} %d\n", l, s.Stale)
+		fmt.Fprintf(w, "headrace_upstream_connections{%s,state=\"idle\"} %d\n", l, s.Idle)
+		fmt.Fprintf(w, "headrace_upstream_connections{%s,state=\"in_use\"} %d\n", l, s.InUse)
+	}
 }
