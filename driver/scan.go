@@ -6,8 +6,8 @@ import (
 	"unsafe"
 )
 
-// The scan of JSON strings, eight bytes at a time. It stands alone so that an
-// assembly version can take its place: scanPlain is the whole contract.
+// The scan of JSON strings: eight bytes at a time for short runs, scanWide
+// (scan_amd64.s, scan_other.go) for long ones.
 
 const (
 	ones  = 0x0101010101010101
@@ -44,20 +44,10 @@ func scanPlain(p []byte, i int) int {
 		}
 		i += 16
 	}
-	for ; i+32 <= n; i += 32 {
-		a, b := special(word(base, i)), special(word(base, i+8))
-		c, d := special(word(base, i+16)), special(word(base, i+24))
-		switch {
-		case a|b|c|d == 0:
-			continue
-		case a != 0:
-			return i + bits.TrailingZeros64(a)>>3
-		case b != 0:
-			return i + 8 + bits.TrailingZeros64(b)>>3
-		case c != 0:
-			return i + 16 + bits.TrailingZeros64(c)>>3
+	if i+32 <= n {
+		if i += scanWide(unsafe.Add(base, i), n-i); i+8 <= n && special(word(base, i))&0xff != 0 {
+			return i
 		}
-		return i + 24 + bits.TrailingZeros64(d)>>3
 	}
 	for ; i+8 <= n; i += 8 {
 		if m := special(word(base, i)); m != 0 {
@@ -107,7 +97,7 @@ func isName(p []byte, i int) bool {
 // skipString returns the index behind the closing quote of the string whose
 // content starts at i, or -1 when it is not a valid JSON string.
 func skipString(p []byte, i int) int {
-	for {
+	for first := true; ; first = false {
 		i = scanPlain(p, i)
 		if i >= len(p) {
 			return -1
@@ -123,6 +113,13 @@ func skipString(p []byte, i int) int {
 			}
 		default:
 			return -1
+		}
+		if first {
+			end, next := skipEscaped(p, i)
+			if end != -2 {
+				return end
+			}
+			i = next
 		}
 	}
 }
