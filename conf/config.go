@@ -213,8 +213,9 @@ func Load(path string, env Env) (*Config, []Warning, error) {
 	s := &settings{file: path, env: env}
 	s.parse(text)
 	c := &Config{File: path}
-	// A document that could not be merged has said enough.
-	if len(s.problems) == 0 {
+	// What could not be merged is left at its default, so that everything
+	// else that is wrong is found as well.
+	if s.merged != nil {
 		c.written = s.user
 		s.fill(c)
 		if _, err := c.Provider(); err != nil && slices.Contains(roles, c.Deployment.Role) {
