@@ -7,7 +7,12 @@ import "headrace/sse"
 type bedrockConverse struct{ base }
 
 func (bedrockConverse) Match(path []byte, b *Body) bool {
-	return (endsWith(path, "/converse") || endsWith(path, "/converse-stream")) && hasList(b, "messages")
+	return (endsWith(path, conversePath) || endsWith(path, streamPath)) && hasList(b, "messages")
+}
+
+// Streaming is asked for by the body or, as the AWS SDKs do, by the path.
+func (bedrockConverse) Streaming(path []byte, b *Body) bool {
+	return endsWith(path, streamPath) || b.IsTrue("stream")
 }
 
 // Prepare takes stream out: in this protocol the path says it.
@@ -33,7 +38,7 @@ func (bedrockConverse) Event(c *Capture, ev sse.Event) sse.Mark {
 			return sse.Content
 		}
 	case "messageStop":
-		return sse.Done
+		return sse.Stopped // metadata, the usage, comes behind it
 	case "metadata":
 		if raw := lookup(ev.Data, "usage"); KindOf(raw) == Object {
 			u := bedrockUsage(raw)

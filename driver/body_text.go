@@ -118,3 +118,13 @@ func AppendString(dst, s []byte) []byte {
 	}
 	return append(dst, '"')
 }
+
+// Strings returns the strings among the elements of the array raw.
+func Strings(raw []byte) (list []string) {
+	for e := elementsOf(raw); e.next(); {
+		if KindOf(e.val) == String {
+			list = append(list, string(appendUnescaped(nil, e.val[1:len(e.val)-1])))
+		}
+	}
+	return list
+}

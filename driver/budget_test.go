@@ -45,7 +45,7 @@ func TestBudget(t *testing.T) {
 	})
 	f("Detect", func() {
 		p := Detect(path, &body)
-		Of(p).Streaming(&body)
+		Of(p).Streaming(path, &body)
 		Of(p).EndUser(&body)
 		Of(p).ToolCount(&body)
 		Of(p).LogMessages(&body)

@@ -200,7 +200,7 @@ func (cfg *Config) Validate() (warnings []string, err error) {
 			return nil, fmt.Errorf("bedrock requires auth.aws")
 		}
 	}
-	if row.host == "" && !row.pending && endpoint == "" {
+	if row.host == "" && endpoint == "" {
 		warnings = append(warnings, fmt.Sprintf("provider %s has no default host: requests will fail without override.endpoint", row.name))
 	}
 	for _, p := range cfg.Auth.Header {

@@ -31,6 +31,10 @@ type Instance struct {
 	Warnings []string
 
 	row      *provider
+	paths    [protoCount]string // the row's, for this project and region; {model} stays
+	noHost   bool               // the host is of the provider's own protocols, not of passthrough
+	gcp      *GCP
+	aws      *AWS
 	ep       endpoint
 	edits    []edit             // options, sorted by key
 	limits   [protoCount][]edit // llm_options
@@ -46,12 +50,15 @@ type Instance struct {
 	headers   Pairs    // auth.header, resolved
 	args      Pairs    // auth.query, resolved
 	starts    [protoCount][]byte
+	ends      [protoCount][]byte // what follows the model, where the path has it
 }
 
-// edit is a prepared change of one top-level member; a nil raw deletes it.
+// edit is a prepared change of one top-level member, or a patch; a nil raw
+// deletes it.
 type edit struct {
-	key string
-	raw []byte
+	key   string
+	raw   []byte
+	patch *MergePatch
 }
 
 // CompileInstance prepares cfg. resolve turns a reference into its secret; it
@@ -68,11 +75,11 @@ func CompileInstance(name string, cfg *Config, resolve func(string) (string, err
 		return nil, err
 	}
 	row := providerNamed(cfg.Provider)
-	if row.pending {
-		return nil, fmt.Errorf("provider %s is not supported yet", row.name)
-	}
-	in := &Instance{Name: name, Provider: row.name, Warnings: warnings, row: row, ep: endpoint{host: row.host}}
+	in := &Instance{Name: name, Provider: row.name, Warnings: warnings, row: row, paths: row.paths, ep: endpoint{host: row.host}}
 	r := &resolver{resolve: resolve}
+	if err := in.compileLocation(cfg.ProviderConf, r); err != nil {
+		return nil, err
+	}
 	if err := in.compileEndpoint(cfg.endpoint(), r); err != nil {
 		return nil, err
 	}
@@ -80,6 +87,9 @@ func CompileInstance(name string, cfg *Config, resolve func(string) (string, err
 		return nil, err
 	}
 	if err := in.compileHead(&cfg.Auth, r); err != nil {
+		return nil, err
+	}
+	if err := in.compileAWS(cfg, r); err != nil {
 		return nil, err
 	}
 	in.compileRefusals()
@@ -100,7 +110,7 @@ func (in *Instance) compileEndpoint(s string, r *resolver) error {
 		r.fail("override.endpoint", s, err)
 		return nil
 	}
-	in.ep = ep
+	in.ep, in.noHost = ep, false
 	return err
 }
 
@@ -114,7 +124,10 @@ func (in *Instance) compileBody(cfg *Config, r *resolver) error {
 			return fmt.Errorf("cannot read options: not an object")
 		}
 		for m := membersOf(text); m.next(); {
-			e := edit{string(appendUnescaped(nil, m.key)), m.val}
+			e := edit{key: string(appendUnescaped(nil, m.key)), raw: m.val}
+			if in.row.aws && e.key == "stream" {
+				continue
+			}
 			in.edits = append(in.edits, e)
 			if e.key == "model" {
 				in.model, in.hasModel = scalarText(m.val), true
@@ -127,11 +140,19 @@ func (in *Instance) compileBody(cfg *Config, r *resolver) error {
 	if o := cfg.Override.LLMOptions; o != nil && o.MaxTokens > 0 {
 		raw := strconv.AppendInt(nil, o.MaxTokens, 10)
 		for p, m := range in.row.maxTokens {
+			e := edit{key: m.set, raw: raw}
+			if outer, inner, nested := strings.Cut(m.set, "."); nested {
+				patch, err := CompilePatch(fmt.Appendf(nil, `{%q:{%q:%s}}`, outer, inner, raw), true)
+				if err != nil {
+					return fmt.Errorf("cannot set %s: %w", m.set, err)
+				}
+				e.patch = patch
+			}
 			if m.set != "" {
-				in.limits[p] = append(in.limits[p], edit{m.set, raw})
+				in.limits[p] = append(in.limits[p], e)
 			}
 			if m.remove != "" {
-				in.limits[p] = append(in.limits[p], edit{m.remove, nil})
+				in.limits[p] = append(in.limits[p], edit{key: m.remove})
 			}
 		}
 	}
@@ -224,17 +245,20 @@ func (in *Instance) Shape(out *Body, client, target Proto, st *Shaping) {
 			p.Apply(out)
 		}
 	}
-	if in.row.dropModel {
-		out.Delete("model")
+	if in.row.dropModel || target == VertexPredict {
+		out.Delete("model") // it is in the path
 	}
 	st.Changed = out.Changed()
 }
 
 func apply(b *Body, edits []edit) {
 	for i := range edits {
-		if e := &edits[i]; e.raw == nil {
+		switch e := &edits[i]; {
+		case e.patch != nil:
+			e.patch.Apply(b)
+		case e.raw == nil:
 			b.Delete(e.key)
-		} else {
+		default:
 			b.Set(e.key, e.raw)
 		}
 	}
@@ -242,9 +266,10 @@ func apply(b *Body, edits []edit) {
 
 // Upstream tells where to connect (2.8). An empty host means ErrNoHost. host
 // is the name or address without brackets; sni is the name to ask for and to
-// verify under TLS.
+// verify under TLS. It is the same for every target; where passthrough may not
+// use it AppendHead says so.
 func (in *Instance) Upstream(target Proto) (tls bool, host string, port int, sni string) {
-	_ = target // hosts that depend on it come with vertex-ai
+	_ = target
 	return !in.ep.plain, in.ep.host, in.ep.portOf(), in.ep.host
 }
 
@@ -256,7 +281,8 @@ func (in *Instance) AuthHeaders() iter.Seq2[string, string] { return in.headers.
 func (in *Instance) AuthQuery() iter.Seq2[string, string] { return in.args.all }
 
 // Path returns the configured path for target as it goes on the wire, without
-// its query (upstream_uri of 7.1). It is empty where the client's path is used.
+// its query (upstream_uri of 7.1), and with {model} where the request's model
+// belongs. It is empty where the client's path is used.
 func (in *Instance) Path(target Proto) string {
 	if in.ep.path != "" {
 		return in.ep.path
@@ -264,7 +290,7 @@ func (in *Instance) Path(target Proto) string {
 	if target >= protoCount {
 		return ""
 	}
-	return in.row.paths[target]
+	return in.paths[target]
 }
 
 // ParseConfig decodes one instance from the plugin's JSON.

@@ -94,8 +94,6 @@ func TestCompileErrors(t *testing.T) {
 			t.Errorf("%s: %v, want %s", raw, err, want)
 		}
 	}
-	f(`{"provider":"vertex-ai","auth":{},"override":{"endpoint":"https://x"}}`, "provider vertex-ai is not supported yet")
-	f(`{"provider":"bedrock","auth":{"aws":{}},"provider_conf":{"region":"r"}}`, "provider bedrock is not supported yet")
 	f(`{"provider":"openai","auth":{"header":{"x":"a\nb"}}}`, "auth.header.x: the value contains a control character")
 	f(`{"provider":"openai","auth":{"header":{"x y":"a"}}}`, "auth.header.x y: not a header name")
 	f(`{"provider":"openai","auth":{},"options":[]}`, "cannot read options: not an object")

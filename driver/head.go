@@ -1,7 +1,6 @@
 package driver
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -18,7 +17,11 @@ type HeadInput struct {
 	// Extra holds further lines in the same form, set by plugins. They stand
 	// in for the client's lines of the same name; one with an empty value
 	// only removes those.
-	Extra         []byte
+	Extra []byte
+	// Bearer is the access token of an instance with GCP.
+	Bearer        []byte
+	Model         []byte // llm_model, for paths that contain it
+	Stream        bool   // the client wants a stream, for paths that say so
 	Client        Proto
 	Target        Proto
 	ContentLength int // of the final body
@@ -54,7 +57,14 @@ func (in *Instance) compileHead(auth *Auth, r *resolver) error {
 		}
 	}
 	in.headers = lines
+	if in.gcp = compileGCP(auth.GCP, r); in.gcp != nil {
+		// The token replaces every other, also while there is none.
+		in.authNames = append(in.authNames, authorization)
+	}
 	for _, l := range lines {
+		if in.gcp != nil && l.Name == authorization {
+			continue
+		}
 		in.authNames = append(in.authNames, l.Name)
 		in.tail = fmt.Appendf(in.tail, "%s: %s\r\n", l.Name, l.Value)
 	}
@@ -70,11 +80,17 @@ func (in *Instance) compileHead(auth *Auth, r *resolver) error {
 
 	for p := range protoCount {
 		if path := in.Path(p); path != "" && p != Passthrough {
-			start := append([]byte("POST "), path...)
+			path, after, hasModel := strings.Cut(path, varModel)
+			start, end := append([]byte("POST "), path...), []byte(after)
 			if in.query.text != "" {
-				start = append(append(start, '?'), in.query.text...)
+				end = append(append(end, '?'), in.query.text...)
 			}
-			in.starts[p] = append(append(start, " HTTP/1.1\r\n"...), in.host...)
+			end = append(append(end, " HTTP/1.1\r\n"...), in.host...)
+			if hasModel {
+				in.starts[p], in.ends[p] = start, end
+			} else {
+				in.starts[p] = append(start, end...)
+			}
 		}
 	}
 	return nil
@@ -85,12 +101,18 @@ func (in *Instance) compileHead(auth *Auth, r *resolver) error {
 // ErrNoPath or ErrNoHost. Nothing that a client sends can add a line or change
 // the framing.
 func (in *Instance) AppendHead(dst []byte, rq *HeadInput) ([]byte, error) {
-	if in.ep.host == "" {
+	if in.ep.host == "" || in.noHost && rq.Target == Passthrough {
 		return dst, ErrNoHost
 	}
 	switch {
 	case rq.Target == Passthrough:
 		dst = in.appendStart(dst, rq)
+	case rq.Target < protoCount && in.ends[rq.Target] != nil:
+		if m := string(rq.Model); m == "" || m == "." || m == ".." { // dots would lead elsewhere
+			return dst, ErrNoPath
+		}
+		dst = append(dst, in.starts[rq.Target]...)
+		dst = in.appendModel(dst, rq)
 	case rq.Target < protoCount && in.starts[rq.Target] != nil:
 		dst = append(dst, in.starts[rq.Target]...)
 	default:
@@ -98,6 +120,10 @@ func (in *Instance) AppendHead(dst []byte, rq *HeadInput) ([]byte, error) {
 	}
 	dst = in.appendClient(dst, rq)
 	dst = in.appendExtra(dst, rq.Extra)
+	if in.gcp != nil && len(rq.Bearer) > 0 {
+		dst = appendValue(append(dst, "authorization: Bearer "...), rq.Bearer)
+		dst = append(dst, '\r', '\n')
+	}
 	dst = append(dst, in.tail...)
 	dst = strconv.AppendInt(dst, int64(rq.ContentLength), 10)
 	return append(dst, "\r\n\r\n"...), nil
@@ -182,156 +208,6 @@ func fixedHeader(lower []byte) bool {
 		"connection", "keep-alive", "proxy-connection", "proxy-authorization",
 		"te", "trailer", "transfer-encoding", "upgrade", "expect":
 		return true
-	}
-	return false
-}
-
-// line is one header line; a folded value still has its line ends in it.
-type line struct{ name, value []byte }
-
-// nextLine cuts the first line off src, together with the lines that a leading
-// space makes its continuation. A line without a name has a nil name.
-func nextLine(src []byte) (l line, rest []byte) {
-	end := 0
-	for {
-		k := bytes.IndexByte(src[end:], '\n')
-		if k < 0 {
-			end = len(src)
-			break
-		}
-		end += k + 1
-		if end >= len(src) || src[end] != ' ' && src[end] != '\t' {
-			break
-		}
-	}
-	text, rest := src[:end], src[end:]
-	if k := bytes.IndexByte(text, ':'); k > 0 {
-		l = line{text[:k], trim(text[k+1:])}
-	}
-	return l, rest
-}
-
-func trim(p []byte) []byte {
-	for len(p) > 0 && isBlank(p[0]) {
-		p = p[1:]
-	}
-	for len(p) > 0 && isBlank(p[len(p)-1]) {
-		p = p[:len(p)-1]
-	}
-	return p
-}
-
-func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
-
-func isToken(p []byte) bool {
-	for _, c := range p {
-		if !tokenBytes[c] {
-			return false
-		}
-	}
-	return len(p) > 0
-}
-
-func isFieldValue(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < 0x20 && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
-func appendLower(dst, p []byte) []byte {
-	for _, c := range p {
-		if 'A' <= c && c <= 'Z' {
-			c |= 0x20
-		}
-		dst = append(dst, c)
-	}
-	return dst
-}
-
-// appendValue appends a value with every control byte, folds among them, made
-// a space (RFC 9110, 5.5).
-func appendValue(dst, p []byte) []byte {
-	start := len(dst)
-	dst = append(dst, p...)
-	for i, c := range dst[start:] {
-		if c < 0x20 && c != '\t' || c == 0x7f {
-			dst[start+i] = ' '
-		}
-	}
-	return dst
-}
-
-func hasLine(lines, lower []byte) bool {
-	for len(lines) > 0 {
-		var l line
-		if l, lines = nextLine(lines); equalLower(l.name, lower) {
-			return true
-		}
-	}
-	return false
-}
-
-func equalLower(p, lower []byte) bool {
-	if len(p) != len(lower) {
-		return false
-	}
-	for i, c := range p {
-		if 'A' <= c && c <= 'Z' {
-			c |= 0x20
-		}
-		if c != lower[i] {
-			return false
-		}
-	}
-	return true
-}
-
-// hops is a view of the Connection headers of a request.
-type hops struct {
-	lines []byte // all header lines, nil if there is nothing to look for
-}
-
-// hopNames looks whether some Connection header names a header; keep-alive and
-// close, which nearly all are, name none.
-func hopNames(lines []byte) hops {
-	for rest := lines; len(rest) > 0; {
-		var l line
-		if l, rest = nextLine(rest); !equalLower(l.name, connection) {
-			continue
-		}
-		if !equalLower(l.value, keepAlive) && !equalLower(l.value, closing) {
-			return hops{lines}
-		}
-	}
-	return hops{}
-}
-
-var (
-	connection = []byte("connection")
-	keepAlive  = []byte("keep-alive")
-	closing    = []byte("close")
-)
-
-func (h hops) has(name []byte) bool {
-	for rest := h.lines; len(rest) > 0; {
-		var l line
-		if l, rest = nextLine(rest); !equalLower(l.name, connection) {
-			continue
-		}
-		for v := l.value; len(v) > 0; {
-			token := v
-			if k := bytes.IndexByte(v, ','); k >= 0 {
-				token, v = v[:k], v[k+1:]
-			} else {
-				v = nil
-			}
-			if equalLower(trim(token), name) {
-				return true
-			}
-		}
 	}
 	return false
 }

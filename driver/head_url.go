@@ -8,6 +8,7 @@ import "bytes"
 var (
 	unreservedBytes = byteSet("-._~")
 	pathBytes       = byteSet("-._~!$&'()*+,;=:@/")
+	segmentBytes    = byteSet("-._~!$&'()*+,;=@") // a colon would begin a verb of Google's
 	rawPathBytes    = byteSet("-._~!$&'()*+,;=:@/%")
 	targetBytes     = byteSet("-._~!$&'()*+,;=:@/?%[]|") // escapes included
 	tokenBytes      = byteSet("!#$%&'*+-.^_`|~")

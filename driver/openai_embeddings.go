@@ -5,7 +5,7 @@ type openaiEmbeddings struct{ base }
 
 func (openaiEmbeddings) Match(_ []byte, b *Body) bool { return has(b, "input") }
 
-func (openaiEmbeddings) Streaming(*Body) bool { return false }
+func (openaiEmbeddings) Streaming([]byte, *Body) bool { return false }
 
 // Response reads usage; an embedding has no completion.
 func (openaiEmbeddings) Response(c *Capture, body []byte) {

@@ -75,8 +75,8 @@ type Protocol interface {
 	// Match tells whether a request is in this protocol (2.3); path is
 	// decoded and without its query.
 	Match(path []byte, b *Body) bool
-	// Streaming tells whether the client asked for a stream.
-	Streaming(b *Body) bool
+	// Streaming tells whether the client asked for a stream; path is as for Match.
+	Streaming(path []byte, b *Body) bool
 	// Prepare edits a body that is about to go to a provider speaking this
 	// protocol (2.6 step 1) and tells whether it did.
 	Prepare(b *Body, st *Shaping) bool
@@ -105,11 +105,11 @@ var protocols = [protoCount]Protocol{
 	OpenAIChat:        openaiChat{},
 	OpenAIEmbeddings:  openaiEmbeddings{},
 	Passthrough:       passthrough{},
-	VertexPredict:     passthrough{},
+	VertexPredict:     vertexPredict{},
 }
 
-// Of returns the protocol that p names. Unknown and VertexPredict, which no
-// client speaks, behave like passthrough.
+// Of returns the protocol that p names. Unknown behaves like passthrough, and so
+// does VertexPredict, which no client speaks, but for the usage in its answers.
 func Of(p Proto) Protocol {
 	if p >= protoCount {
 		p = Unknown
@@ -120,7 +120,7 @@ func Of(p Proto) Protocol {
 // base is what most protocols have in common.
 type base struct{}
 
-func (base) Streaming(b *Body) bool                     { return b.IsTrue("stream") }
+func (base) Streaming(_ []byte, b *Body) bool           { return b.IsTrue("stream") }
 func (base) Prepare(*Body, *Shaping) bool               { return false }
 func (base) Event(*Capture, sse.Event) sse.Mark         { return 0 }
 func (base) Response(*Capture, []byte)                  {}

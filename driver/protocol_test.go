@@ -59,7 +59,7 @@ func TestDetect(t *testing.T) {
 func TestStreaming(t *testing.T) {
 	f := func(p Proto, body string, want bool) {
 		t.Helper()
-		if got := Of(p).Streaming(load(t, body)); got != want {
+		if got := Of(p).Streaming([]byte("/converse"), load(t, body)); got != want {
 			t.Errorf("%s %s: %v", p, body, got)
 		}
 	}
@@ -174,7 +174,7 @@ func TestEvent(t *testing.T) {
 
 	f(BedrockConverse, "contentBlockDelta", `{"delta":{"text":"x"}}`, sse.Content)
 	f(BedrockConverse, "contentBlockDelta", `{"delta":{"toolUse":{"input":"x"}}}`, sse.Content)
-	f(BedrockConverse, "messageStop", `{}`, sse.Done)
+	f(BedrockConverse, "messageStop", `{}`, sse.Stopped)
 	f(BedrockConverse, "metadata", `{"usage":{"inputTokens":1}}`, sse.Done|sse.UsageSeen)
 	f(BedrockConverse, "exception", `{}`, sse.Done|sse.Failed)
 	f(OpenAIEmbeddings, "", `{"usage":{"prompt_tokens":1}}`, 0)

@@ -4,16 +4,24 @@ package driver
 // OpenAI-like provider is a new row.
 type provider struct {
 	name      string
-	host      string             // "": override.endpoint is needed
-	paths     [protoCount]string // "": not spoken natively
+	host      string             // "": override.endpoint is needed; may be a template
+	paths     [protoCount]string // "": not spoken natively; may be templates
 	maxTokens [protoCount]limitMap
 	dropModel bool // the model is in the URL, never in the body
-	pending   bool // part of the enum, not served yet
+	aws       bool // signed with auth.aws; whether to stream is in the URL too
 }
+
+// Templates of hosts and paths. Project and region are those of provider_conf,
+// the model is the request's.
+const (
+	varProject = "{project}"
+	varRegion  = "{region}"
+	varModel   = "{model}"
+)
 
 // limitMap says what override.llm_options.max_tokens becomes.
 type limitMap struct {
-	set    string // "": the provider has no mapping, the option is ignored
+	set    string // "": the provider has no mapping, the option is ignored; a dot leads into an object
 	remove string
 }
 
@@ -80,8 +88,20 @@ var providers = [...]provider{
 		paths:     [protoCount]string{OpenAIChat: "/v1beta/openai/chat/completions"},
 		maxTokens: [protoCount]limitMap{OpenAIChat: {set: "max_completion_tokens"}},
 	},
-	{name: "vertex-ai", pending: true},
-	{name: "bedrock", pending: true, dropModel: true},
+	{
+		name: "vertex-ai", host: varRegion + "-aiplatform.googleapis.com",
+		paths: [protoCount]string{
+			OpenAIChat:    "/v1beta1/projects/" + varProject + "/locations/" + varRegion + "/endpoints/openapi/chat/completions",
+			VertexPredict: "/v1/projects/" + varProject + "/locations/" + varRegion + "/publishers/google/models/" + varModel + ":predict",
+		},
+		maxTokens: [protoCount]limitMap{OpenAIChat: {set: "max_completion_tokens"}},
+	},
+	{
+		name: "bedrock", host: "bedrock-runtime." + varRegion + ".amazonaws.com",
+		paths:     [protoCount]string{BedrockConverse: "/model/" + varModel + conversePath},
+		maxTokens: [protoCount]limitMap{BedrockConverse: {set: "inferenceConfig.maxTokens"}},
+		dropModel: true, aws: true,
+	},
 }
 
 func providerNamed(name string) *provider {

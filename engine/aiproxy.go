@@ -203,7 +203,7 @@ func (a *aiRoute) Access(c *plugin.Ctx) plugin.Verdict {
 	if c.Proto == driver.Unknown {
 		return c.Reply(400, plugin.Text, noProtocol)
 	}
-	c.Stream = driver.Of(c.Proto).Streaming(&c.Body)
+	c.Stream = driver.Of(c.Proto).Streaming(f.Req.Path, &c.Body)
 	c.AI = true
 	c.LogSummary, c.LogPayload = a.summaries, a.payloads
 	c.Capture.WantText = a.payloads

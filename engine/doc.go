@@ -11,6 +11,10 @@
 //	phases.go        global rules and plugins by priority
 //	aiproxy.go       content type, body, protocol (access phase of the proxy)
 //	attempt.go       one call of one instance, and what its answer means
+//	upstream.go      a route without an AI proxy: its upstream and the node
+//	proxy.go         one request to a node, tried again where that is allowed
+//	proxy_answer.go  what the node said
+//	tunnel.go        or a change of protocol, copied both ways
 //	respond.go       an answer that is complete in memory
 //	stream.go        an answer that is relayed as it arrives (sse.Pump)
 //	finish.go        metrics, log phase, everything given back

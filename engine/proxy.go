@@ -9,7 +9,6 @@ import (
 
 	"headrace/driver/wire"
 	"headrace/plugin"
-	"headrace/sse"
 )
 
 // bodyInMemory bounds the request bodies and answers that are read whole: such
@@ -219,77 +218,4 @@ func (f *flow) failProxy(status int) {
 		body = gatewayTimeout
 	}
 	f.replyBody(status, plugin.JSON, body)
-}
-
-// relayAnswer hands an answer of the upstream on: whole if it is small, else
-// as it arrives.
-func (f *flow) relayAnswer(a *plugin.Attempt, tm wire.Timeouts) {
-	f.Source = "upstream"
-	h := &f.ex.Head
-	a.Status = h.Status
-	empty := f.ex.NoBody || h.Status == fasthttp.StatusNoContent || h.Status == fasthttp.StatusNotModified
-	switch {
-	case h.Status == fasthttp.StatusSwitchingProtocols:
-		f.startTunnel(a, tm)
-	case empty && (!f.ex.NoBody || h.ContentLength >= 0):
-		f.relayWhole(a, nil)
-	case !empty && h.ContentLength >= 0 && h.ContentLength <= bodyInMemory && !isStream(h.ContentType):
-		switch err := f.readAnswer(bodyInMemory); {
-		case err == nil:
-			f.relayWhole(a, f.answer)
-		case errors.Is(err, wire.ErrCanceled):
-			f.freeUpstream()
-			f.clientGone()
-		default:
-			f.e.log.Error("failed to read the answer of an upstream", "route_id", f.Info.RouteID, "node", a.Addr, "err", err)
-			f.settleProxy(a, int64(len(f.answer)))
-			f.freeUpstream()
-			status := fasthttp.StatusBadGateway
-			if isTimeout(err) {
-				status = fasthttp.StatusGatewayTimeout
-			}
-			f.failProxy(status)
-		}
-	default:
-		f.relayStream()
-	}
-}
-
-func (f *flow) relayWhole(a *plugin.Attempt, body []byte) {
-	h := &f.ex.Head
-	f.settleProxy(a, int64(len(body)))
-	f.copyHead()
-	length, head := h.ContentLength, f.ex.NoBody
-	status := h.Status
-	f.busy = false
-	f.ex.Done(true)
-	f.respond(status, body)
-	if head && length >= 0 {
-		f.HTTP.Response.Header.SetContentLength(int(length))
-	}
-}
-
-// settleProxy notes what an attempt took that is over.
-func (f *flow) settleProxy(a *plugin.Attempt, length int64) {
-	a.Total, a.Length = time.Since(f.t0), length
-	f.Times.Upstream = a.Total
-}
-
-// relayStream begins an answer that is relayed as it arrives. Of HEAD there is
-// only the head.
-func (f *flow) relayStream() {
-	h := &f.ex.Head
-	f.copyHead()
-	f.settleBody()
-	f.startAnswer(h.Status)
-	f.tr.start(f, false)
-	f.relay.Start(f, f.tr.orNil(), sse.Limits{}, f.t0, false, false)
-	switch {
-	case f.ex.NoBody:
-		f.leaveServer(sse.Length, 0, -1)
-	case h.ContentLength >= 0 && f.tr.orNil() == nil:
-		f.leaveServer(sse.Length, h.ContentLength, int(h.ContentLength))
-	default:
-		f.leaveServer(sse.Chunked, 0, -1)
-	}
 }

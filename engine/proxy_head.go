@@ -107,7 +107,7 @@ func appendEndToEnd(dst, lines []byte) (out []byte, forwarded bool) {
 	for len(lines) > 0 {
 		var name, value []byte
 		name, value, lines = cutHeader(lines)
-		if len(name) == 0 {
+		if !isToken(name) {
 			continue
 		}
 		if equalFold(name, "x-forwarded-for") {
@@ -182,6 +182,23 @@ func appendForwardedFor(dst, lines []byte) []byte {
 	}
 	return dst
 }
+
+func isToken(name []byte) bool {
+	for _, c := range name {
+		if !tokenBytes[c] {
+			return false
+		}
+	}
+	return len(name) > 0
+}
+
+// tokenBytes marks the bytes that a header name may have.
+var tokenBytes = func() (t [256]bool) {
+	for _, c := range []byte("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+		t[c] = true
+	}
+	return t
+}()
 
 // cutHeader takes the first header line off lines; name is empty for a line
 // that is none.

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
-	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -130,6 +129,51 @@ func TestProxyHead(t *testing.T) {
 	f(`{`+nodes(up)+`,"pass_host":"rewrite","upstream_host":"in.side"}`, "GET /h HTTP/1.1\r\nHost: Foo:81\r\n"+end, []string{"Host: in.side\r\n", "X-Forwarded-Host: foo\r\n"}, nil)
 }
 
+// Nothing that a client sends adds a line to the upstream's request.
+func TestProxyInjection(t *testing.T) {
+	r := newRig(t, Options{})
+	var got bytes.Buffer
+	heads := make(chan string, 1)
+	up := r.serving(func(c net.Conn, br *bufio.Reader) {
+		got.Reset()
+		for {
+			line, err := br.ReadString('\n')
+			got.WriteString(line)
+			if err != nil || line == "\r\n" {
+				break
+			}
+		}
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		heads <- got.String()
+	})
+	r.proxied("1", "/*", "{"+nodes(up)+"}", `,"enable_websocket":true`)
+	for _, request := range []string{
+		"GET / HTTP/1.1\r\nHost: a\rX-Evil: 1\r\n",
+		"GET / HTTP/1.1\r\nHost: a X-Evil: 1\r\n",
+		"GET /\rX-Evil:1 HTTP/1.1\r\nHost: a\r\n",
+		"GET /\tX-Evil:1 HTTP/1.1\r\nHost: a\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nX-A: b\rX-Evil: 1\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nX-A: b\x00X-Evil: 1\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nX A: 1\r\nX\x01: 1\r\nX(: 1\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: b\rX-Evil: 1\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: b\rX-Evil: 1\r\n",
+		"G\rT / HTTP/1.1\r\nHost: a\r\n",
+	} {
+		answer := r.talk(request + "Connection: close\r\n\r\n")
+		if strings.HasPrefix(answer, "HTTP/1.1 400") {
+			continue
+		}
+		head := <-heads
+		for _, line := range strings.Split(strings.TrimSuffix(head, "\r\n\r\n"), "\r\n")[1:] {
+			name, value, _ := strings.Cut(line, ": ")
+			if !isToken([]byte(name)) || strings.ContainsAny(value, "\r\x00") || strings.HasPrefix(name, "X-Evil") {
+				t.Errorf("%q: line %q", request, line)
+			}
+		}
+		t.Logf("%q passes: %.40q", request, head)
+	}
+}
+
 func TestProxyAnswer(t *testing.T) {
 	r := newRig(t, Options{})
 	f := func(method, answer, head, body string, not ...string) {
@@ -148,14 +192,21 @@ func TestProxyAnswer(t *testing.T) {
 				t.Errorf("%q: %q is in\n%s", answer, w, h)
 			}
 		}
-		if b != body {
+		if body == "" && strings.Contains(h, "chunked") && method == "GET" {
+			rd := httputil.NewChunkedReader(strings.NewReader(b))
+			if all, err := io.ReadAll(rd); err != nil || len(all) != 5000 || !strings.HasSuffix(b, "0\r\n\r\n") {
+				t.Errorf("%q: %d bytes, %v", answer, len(all), err)
+			}
+		} else if b != body {
 			t.Errorf("%q: body %q, want %q", answer, b, body)
 		}
 	}
 	f("GET", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nServer: them\r\nDate: then\r\nX-A: 1\r\nx-a: 2\r\nSet-Cookie: a=b; Path=/\r\nSet-Cookie: a=c\r\nConnection: X-Hop, close\r\nX-Hop: 1\r\nKeep-Alive: 1\r\nContent-Type: text/x\r\nContent-Encoding: br\r\n\r\nhi",
 		"HTTP/1.1 200 OK\r\n|X-A: 1\r\n|X-A: 2\r\n|Set-Cookie: a=b; Path=/\r\n|Set-Cookie: a=c\r\n|Content-Type: text/x\r\n|Content-Length: 2\r\n|Content-Encoding: br\r\n|Server: headrace\r\n|Date: ",
 		"hi", "them", "then", "X-Hop", "Keep-Alive", "X-APISIX")
-	f("GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n2\r\nhi\r\n0\r\nX-T: 1\r\n\r\n", "Transfer-Encoding: chunked\r\n", "2\r\nhi\r\n0\r\n\r\n", "Trailer", "X-T")
+	f("GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n2\r\nhi\r\n0\r\nX-T: 1\r\n\r\n", "Content-Length: 2\r\n", "hi", "Trailer", "X-T")
+	long := strings.Repeat("x", 5000)
+	f("GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n1388\r\n"+long+"\r\n0\r\nX-T: 1\r\n\r\n", "Transfer-Encoding: chunked\r\n", "", "Trailer", "X-T", "Content-Length")
 	f("GET", "HTTP/1.0 200 OK\r\n\r\nhi", "Transfer-Encoding: chunked\r\n", "2\r\nhi\r\n0\r\n\r\n")
 	f("GET", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\nLocation: /y\r\n\r\n", "HTTP/1.1 201 Created\r\n|Location: /y\r\n|Content-Length: 0\r\n", "", "Link")
 	f("GET", "HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n", "HTTP/1.1 204 No Content\r\n|X-A: 1\r\n", "", "Content-Length", "Transfer-Encoding")
@@ -290,220 +341,6 @@ func TestProxyTLS(t *testing.T) {
 	}
 }
 
-// heap is what is in use after a collection.
-func heap() int64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
-}
-
-// zeros gives n bytes and looks at the heap on the way.
-type zeros struct {
-	n, max int64
-	base   int64
-}
-
-func (z *zeros) Read(p []byte) (int, error) {
-	if z.n == 0 {
-		return 0, io.EOF
-	}
-	if z.n%(8<<20) < int64(len(p)) {
-		z.max = max(z.max, heap()-z.base)
-	}
-	k := min(int64(len(p)), z.n)
-	clear(p[:k])
-	z.n -= k
-	return int(k), nil
-}
-
-const big = 100 << 20
-
-func TestProxyLargeUpload(t *testing.T) {
-	r := newRig(t, Options{})
-	up := r.node(func(w http.ResponseWriter, req *http.Request) {
-		n, err := io.Copy(io.Discard, req.Body)
-		fmt.Fprint(w, n, err, req.ContentLength)
-	})
-	r.proxied("1", "/u", "{"+nodes(up)+"}", "")
-	for _, chunked := range []bool{false, true} {
-		z := &zeros{n: big, base: heap()}
-		req, _ := http.NewRequest("POST", r.url+"/u", z)
-		want := fmt.Sprint(big, " <nil> ", big)
-		if req.ContentLength = big; chunked {
-			req.ContentLength, want = -1, fmt.Sprint(big, " <nil> ", -1)
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, _ := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if string(b) != want {
-			t.Errorf("chunked %v: the upstream got %s, want %s", chunked, b, want)
-		}
-		if z.max > 4<<20 {
-			t.Errorf("chunked %v: the heap grew by %d bytes", chunked, z.max)
-		}
-	}
-	if n := r.e.conns.len(); n != 1 {
-		t.Errorf("%d connections: they were not kept", n)
-	}
-}
-
-func TestProxyLargeDownload(t *testing.T) {
-	r := newRig(t, Options{})
-	up := r.node(func(w http.ResponseWriter, req *http.Request) {
-		if req.URL.RawQuery == "" {
-			w.Header().Set("Content-Length", fmt.Sprint(big))
-		}
-		io.Copy(w, io.LimitReader(endless{}, big))
-	})
-	r.proxied("1", "/d", "{"+nodes(up)+"}", "")
-	for _, q := range []string{"", "?chunked"} {
-		base := heap()
-		resp, err := http.Get(r.url + "/d" + q)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var n, most int64
-		buf := make([]byte, 1<<20)
-		for i := 0; err == nil; i++ {
-			var k int
-			k, err = resp.Body.Read(buf)
-			if n += int64(k); i%200 == 0 {
-				most = max(most, heap()-base)
-			}
-		}
-		resp.Body.Close()
-		if err != io.EOF || n != big || (resp.ContentLength == big) != (q == "") {
-			t.Errorf("%q: %d bytes, length %d, %v", q, n, resp.ContentLength, err)
-		}
-		if most > 4<<20 {
-			t.Errorf("%q: the heap grew by %d bytes", q, most)
-		}
-	}
-	if n := r.e.conns.len(); n != 1 {
-		t.Errorf("%d connections: they were not kept", n)
-	}
-}
-
-type endless struct{}
-
-func (endless) Read(p []byte) (int, error) { return len(p), nil }
-
-// An upstream that refuses a body while it is being sent has its answer heard.
-func TestProxyEarlyAnswer(t *testing.T) {
-	r := newRig(t, Options{})
-	up := r.answering("HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig")
-	r.proxied("1", "/e", "{"+nodes(up)+"}", "")
-	c, err := net.Dial("tcp", r.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(5 * time.Second))
-	fmt.Fprintf(c, "POST /e HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", big)
-	go io.Copy(c, io.LimitReader(endless{}, big))
-	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b, _ := io.ReadAll(resp.Body); resp.StatusCode != 413 || string(b) != "big" || !resp.Close {
-		t.Errorf("%d %s, close %v", resp.StatusCode, b, resp.Close)
-	}
-}
-
-func TestProxyBodyLimit(t *testing.T) {
-	r := newRig(t, Options{MaxBody: 100_000})
-	r.proxied("1", "/b", "{"+nodes(r.node(dump))+"}", "")
-	for _, body := range []io.Reader{strings.NewReader(strings.Repeat("x", 100_001)), io.LimitReader(endless{}, 100_001)} {
-		resp, err := http.Post(r.url+"/b", "", body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		if resp.StatusCode != 413 {
-			t.Errorf("%T: %d", body, resp.StatusCode)
-		}
-	}
-	head := "POST /b HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nConnection: close\r\nContent-Length: "
-	if got := r.talk(head + "100001\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 413") {
-		t.Errorf("expect: %s", got)
-	}
-	if got := r.talk(head + "2\r\n\r\nhi"); !strings.HasPrefix(got, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200") || strings.Contains(got, "Expect") {
-		t.Errorf("expect: %s", got)
-	}
-}
-
-// A client that leaves frees the upstream at once, whatever is going on.
-func TestProxyClientGone(t *testing.T) {
-	r := newRig(t, Options{})
-	open := make(chan struct{}, 1)
-	closed := make(chan struct{}, 1)
-	up := r.serving(func(c net.Conn, br *bufio.Reader) {
-		req, err := http.ReadRequest(br)
-		if err != nil {
-			return
-		}
-		switch {
-		case strings.HasPrefix(req.URL.RawQuery, "up"):
-			io.ReadFull(br, make([]byte, 4))
-		case req.URL.RawQuery == "down":
-			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\nsome")
-		case req.URL.RawQuery == "full":
-			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
-			open <- struct{}{}
-			io.Copy(c, io.LimitReader(endless{}, 100000000))
-			closed <- struct{}{}
-			return
-		}
-		open <- struct{}{}
-		io.Copy(io.Discard, br)
-		closed <- struct{}{}
-	})
-	r.proxied("1", "/g", "{"+nodes(up)+"}", "")
-	for _, request := range []string{
-		"GET /g?head HTTP/1.1\r\nHost: x\r\n\r\n",
-		"GET /g?down HTTP/1.1\r\nHost: x\r\n\r\n",
-		"GET /g?full HTTP/1.1\r\nHost: x\r\n\r\n",
-		"POST /g?up HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nsome",
-		"POST /g?upchunks HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n",
-		"POST /g?up HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + strings.Repeat("some", 50_000),
-	} {
-		c, err := net.Dial("tcp", r.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		io.WriteString(c, request)
-		<-open
-		if strings.Contains(request, "full") {
-			time.Sleep(50 * time.Millisecond) // until all buffers on the way are full
-		}
-		start := time.Now()
-		c.Close()
-		<-closed
-		if d := time.Since(start); d > time.Second {
-			t.Errorf("%.40q: upstream freed only after %v", request, d)
-		}
-	}
-	poll(t, "no client is left", func() bool { return r.e.conns.len() == 0 })
-}
-
-// A client that is too slow with its body is told so.
-func TestProxySlowClient(t *testing.T) {
-	r := newRig(t, Options{BodyTimeout: 200 * time.Millisecond})
-	r.proxied("1", "/s", "{"+nodes(r.node(dump))+"}", "")
-	got := r.talk("POST /s HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nsome")
-	if !strings.HasPrefix(got, "HTTP/1.1 408") {
-		t.Errorf("%s", got)
-	}
-	got = r.talk("POST /s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n")
-	if !strings.HasPrefix(got, "HTTP/1.1 400") {
-		t.Errorf("%s", got)
-	}
-}
-
 // Events pass at once and unchanged, and so do other bytes.
 func TestProxyEvents(t *testing.T) {
 	r := newRig(t, Options{})
@@ -621,5 +458,34 @@ func TestProxyCrowd(t *testing.T) {
 		if err := <-ends; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A small request through an ordinary upstream, with metrics on.
+func TestBudgetProxyRequest(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	r := newRig(t, Options{})
+	up := strings.TrimPrefix(canned(t, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-A: b\r\nContent-Length: 2\r\n\r\nhi"), "http://")
+	r.proxied("1", "/p", "{"+nodes(up)+"}", `,"plugins":{"prometheus":{}}`)
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	req := []byte("POST /p HTTP/1.1\r\nHost: x\r\nUser-Agent: u\r\nContent-Length: 2\r\n\r\n{}")
+	br := bufio.NewReaderSize(c, 16<<10)
+	n := mallocs(200, func() {
+		c.Write(req)
+		length, ok := readHead(br)
+		if !ok {
+			t.Fatal("no answer")
+		}
+		br.Discard(length)
+	})
+	t.Logf("%.1f allocations", n)
+	if n > 10 {
+		t.Errorf("%.1f allocations, want at most 10", n)
 	}
 }

@@ -126,7 +126,7 @@ func (p *Pump) Run(r *Relay, src Source, w io.Writer, head []byte, fr Framing, l
 		if len(out) > 0 && p.send(out, nil, false) != nil {
 			return p.finish(nil, ErrClientGone, false)
 		}
-		if !r.Done() {
+		if r.st.Seen&Done == 0 {
 			continue
 		}
 		if linger.IsZero() {

@@ -29,11 +29,13 @@ type Relay struct {
 	t0       time.Time
 	st       Stats
 	sc       Scanner
+	fr       Frames
 	events   []Event
 	out      []byte
 	cause    error
 	known    bool
 	scan     bool
+	framed   bool // the stream is one of AWS frames
 	mid      bool // the transform's output so far ends inside an event
 	needDone bool
 	headSent bool
@@ -50,12 +52,21 @@ func (r *Relay) Start(h Hooks, tr Transform, lim Limits, t0 time.Time, known, sc
 		limit = transformCarry
 	}
 	r.sc.Init(limit)
-	r.hooks, r.tr, r.lim, r.t0, r.known, r.scan = h, tr, lim, t0, known, scan
+	r.hooks, r.tr, r.lim, r.t0, r.known, r.scan, r.framed = h, tr, lim, t0, known, scan, false
 	r.st, r.cause, r.out = Stats{}, nil, kept(r.out)
 	r.mid, r.needDone, r.headSent, r.ended = false, false, false, false
 	if cap(r.events) > maxEvents {
 		r.events = nil
 	}
+}
+
+// StartFrames is Start for a stream of AWS event-stream frames: its events are
+// the frames. Without a Transform the client gets no fault event, since it does
+// not read server-sent events; with one, known speaks of what that makes.
+func (r *Relay) StartFrames(h Hooks, tr Transform, lim Limits, t0 time.Time, known bool) {
+	r.Start(h, tr, lim, t0, known, false)
+	r.fr.Init()
+	r.framed = true
 }
 
 // NeedDone says that the upstream's body is framed by nothing but the close
@@ -73,7 +84,7 @@ func (r *Relay) HeadSent() { r.headSent = true }
 // buffer, possibly none. Both are valid until the next Step, also while End
 // is called.
 //
-// An error (ErrDuration, ErrBytes, ErrTooLarge or the Transform's own) ends
+// An error (ErrDuration, ErrBytes, ErrTooLarge, ErrCorrupt or the Transform's own) ends
 // the stream: send out, give the error to End, stop reading.
 func (r *Relay) Step(raw []byte) (out []byte, err error) {
 	if len(raw) == 0 {
@@ -86,16 +97,29 @@ func (r *Relay) Step(raw []byte) (out []byte, err error) {
 		r.st.FirstByte = now
 	}
 	r.events = r.events[:0]
-	if r.scan {
-		r.observe(raw, now)
+	switch {
+	case r.scan:
+		r.sc.Reset(raw)
+		for r.sc.Next() {
+			r.observe(r.sc.ev, now)
+		}
+	case r.framed:
+		r.fr.Reset(raw)
+		for r.fr.Next() {
+			r.observe(r.fr.ev, now)
+		}
 	}
 	out = raw
 	if r.tr != nil {
 		r.out, err = r.tr.AppendChunk(r.out[:0], raw, r.events)
 		out = r.out
 		r.mid = within(out, r.mid)
-		if err == nil && r.sc.Overflowed() {
+		switch {
+		case err != nil:
+		case r.sc.Overflowed():
 			err = ErrTooLarge
+		case r.Corrupt():
+			err = ErrCorrupt
 		}
 	}
 	r.st.BytesOut += int64(len(out))
@@ -109,22 +133,18 @@ func (r *Relay) Step(raw []byte) (out []byte, err error) {
 	return out, err
 }
 
-// observe shows the events that raw completes to the hooks and, with a
-// Transform, collects them.
-func (r *Relay) observe(raw []byte, now time.Duration) {
-	r.sc.Reset(raw)
-	for r.sc.Next() {
-		if r.sc.ev.Data != nil {
-			r.st.Events++
-			m := r.hooks.Tap(r.sc.ev)
-			r.st.Seen |= m
-			if m&Content != 0 && r.st.FirstToken == 0 {
-				r.st.FirstToken = now
-			}
+// observe shows an event to the hooks and, with a Transform, collects it.
+func (r *Relay) observe(ev Event, now time.Duration) {
+	if ev.Data != nil {
+		r.st.Events++
+		m := r.hooks.Tap(ev)
+		r.st.Seen |= m
+		if m&Content != 0 && r.st.FirstToken == 0 {
+			r.st.FirstToken = now
 		}
-		if r.tr != nil {
-			r.events = append(r.events, r.sc.ev)
-		}
+	}
+	if r.tr != nil {
+		r.events = append(r.events, ev)
 	}
 }
 
@@ -136,7 +156,7 @@ func (r *Relay) observe(raw []byte, now time.Duration) {
 // cause is nil for a body that the upstream ended, ErrTruncated or ErrStalled
 // for one that broke off, what Step returned, or ErrClientGone. It may come
 // back as
-//   - nil, if it was truncated or stalled after a Done mark: the answer is complete;
+//   - nil, if it was truncated, stalled or corrupt after a Done mark: the answer is complete;
 //   - ErrTruncated, see NeedDone;
 //   - the Transform's own error, after an end without a cause;
 //   - ErrNoOutput, if the Transform made nothing of a whole body.
@@ -148,7 +168,7 @@ func (r *Relay) End(cause error) ([]byte, error) {
 	}
 	r.ended = true
 	switch {
-	case (cause == ErrTruncated || cause == ErrStalled) && r.Done():
+	case (cause == ErrTruncated || cause == ErrStalled || cause == ErrCorrupt) && r.Done():
 		cause = nil
 	case cause == nil && r.needDone && r.known && !r.Done():
 		cause = ErrTruncated
@@ -158,7 +178,7 @@ func (r *Relay) End(cause error) ([]byte, error) {
 	if r.tr != nil {
 		from = len(r.out)
 		var err error
-		r.out, err = r.tr.AppendEnd(r.out, r.sc.Rest(), cause)
+		r.out, err = r.tr.AppendEnd(r.out, r.rest(), cause)
 		r.mid = within(r.out[from:], r.mid)
 		if cause == nil {
 			cause = err
@@ -172,7 +192,7 @@ func (r *Relay) End(cause error) ([]byte, error) {
 		}
 	case ErrClientGone:
 		r.out = r.out[:from]
-	case ErrTruncated, ErrStalled:
+	case ErrTruncated, ErrStalled, ErrCorrupt:
 		boundary := r.scan && r.sc.AtBoundary()
 		if r.tr != nil {
 			boundary = !r.mid
@@ -188,6 +208,7 @@ func (r *Relay) End(cause error) ([]byte, error) {
 	// A pooled relay must not hold on to the buffers and objects of its last stream.
 	clear(r.events[:cap(r.events)])
 	r.sc.in, r.sc.pos, r.sc.ev = nil, 0, Event{}
+	r.fr.in, r.fr.pos, r.fr.ev = nil, 0, Event{}
 	r.hooks, r.tr = nil, nil
 	return r.out[from:], cause
 }
@@ -195,8 +216,16 @@ func (r *Relay) End(cause error) ([]byte, error) {
 // Stats is what was seen so far; it is the relay's own and valid until the next Start.
 func (r *Relay) Stats() *Stats { return &r.st }
 
-// Done reports whether an event was marked as the protocol's terminator.
-func (r *Relay) Done() bool { return r.st.Seen&Done != 0 }
+// rest is the unfinished event.
+func (r *Relay) rest() []byte {
+	if r.framed {
+		return r.fr.Rest()
+	}
+	return r.sc.Rest()
+}
+
+// Done reports whether the answer is complete: an event was marked Done or Stopped.
+func (r *Relay) Done() bool { return r.st.Seen&(Done|Stopped) != 0 }
 
 // Output is the number of body bytes made for the client so far.
 func (r *Relay) Output() int64 { return r.st.BytesOut }
@@ -204,6 +233,10 @@ func (r *Relay) Output() int64 { return r.st.BytesOut }
 // Overflowed reports whether an event was too large to be accounted for; it
 // is worth a warning.
 func (r *Relay) Overflowed() bool { return r.sc.Overflowed() }
+
+// Corrupt reports whether AWS frames were damaged and not accounted for; it
+// is worth a warning too.
+func (r *Relay) Corrupt() bool { return r.framed && r.fr.Corrupt() }
 
 // Expired reports whether Limits.MaxDuration is over at now.
 func (r *Relay) Expired(now time.Time) bool {
@@ -224,5 +257,5 @@ func within(out []byte, was bool) bool {
 // of a Transform are decisions and end the body as it should end.
 func Broken(cause error) bool {
 	return cause != nil && (errors.Is(cause, ErrTruncated) || errors.Is(cause, ErrStalled) ||
-		errors.Is(cause, ErrTooLarge) || errors.Is(cause, ErrNoOutput) || errors.Is(cause, ErrClientGone))
+		errors.Is(cause, ErrTooLarge) || errors.Is(cause, ErrCorrupt) || errors.Is(cause, ErrNoOutput) || errors.Is(cause, ErrClientGone))
 }

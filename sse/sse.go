@@ -30,7 +30,9 @@ type Mark uint16
 // The marks. Content is generated output (text, reasoning, tool arguments),
 // UsageSeen a report of token usage, UsageOnly a chunk that carries nothing
 // else, ToolCall a call of a tool, Done the protocol's terminator, Failed an
-// error that the provider reported inside the stream.
+// error that the provider reported inside the stream. Stopped says that the
+// answer is complete but for a report that is still to come: Bedrock sends the
+// usage behind the end of the message.
 const (
 	Content Mark = 1 << iota
 	UsageSeen
@@ -38,6 +40,7 @@ const (
 	ToolCall
 	Done
 	Failed
+	Stopped
 )
 
 // Limits of one stream; zero means none (ai-proxy.md section 5.5).
@@ -63,7 +66,7 @@ type Hooks interface {
 	// Tap sees each event that has data, before the client does, and says what it is.
 	Tap(ev Event) Mark
 	// AppendFault appends the error event that tells the client why its
-	// stream breaks off here (ErrTruncated or ErrStalled), in the client's
+	// stream breaks off here (ErrTruncated, ErrStalled or ErrCorrupt), in the client's
 	// protocol; it appends nothing where the protocol has no such event.
 	AppendFault(dst []byte, cause error) []byte
 	// Settle is called exactly once, when no further byte will be produced
@@ -94,6 +97,7 @@ var (
 	ErrClientGone = errors.New("client is gone")
 	ErrDuration   = errors.New("max_stream_duration_ms exceeded")
 	ErrBytes      = errors.New("max_response_bytes exceeded")
+	ErrCorrupt    = errors.New("AWS event stream is corrupt")
 	ErrTooLarge   = errors.New("stream event exceeds 16 MiB")
 	ErrNoOutput   = errors.New("stream completed without any output")
 )

@@ -580,9 +580,10 @@ func (s *state) countRoutines() (int, error) {
 	// the servers and what serves this very request are no leak.
 	n := 0
 	for block := range strings.SplitSeq(string(text), "\n\n") {
-		// Nor are those that live with idle connections and open log files.
+		// Nor are those that live with idle connections, open log files and checks.
 		if !strings.Contains(block, "headrace/") || strings.Contains(block, "admin.(*Control)") ||
-			strings.Contains(block, "wire.(*Client).clean") || strings.Contains(block, "logfile.(*File).run") || strings.Contains(block, "headrace/bench.") {
+			strings.Contains(block, "wire.(*Client).clean") || strings.Contains(block, "logfile.(*File).run") || strings.Contains(block, "headrace/bench.") ||
+			strings.Contains(block, "lb.(*Checker)") || strings.Contains(block, "(*instanceHealth).resolve") {
 			continue
 		}
 		if i := strings.Index(block, " @ "); i >= 0 {

@@ -44,6 +44,11 @@ func (s *state) cmdMulti(args []string) (string, error) {
 			return "", fmt.Errorf("%s: %w", arg, err)
 		}
 		merge(in, extra)
+		for k, v := range in {
+			if v == nil {
+				delete(in, k)
+			}
+		}
 		list = append(list, in)
 	}
 	plugin["instances"] = list

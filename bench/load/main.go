@@ -46,7 +46,7 @@ Scenarios:
   idle                           memory of a process that has nothing to do`
 
 const example = `  go run ./bench/load --quick                      # a minute, no repetition
-  go run ./bench/load --md > table.md              # some eight minutes
+  go run ./bench/load --md > table.md              # some six minutes
   go run ./bench/load --only events,flat --streams 4000
   go run ./bench/load --only plain-1k --profile /tmp/p && go tool pprof -top /tmp/p/plain-1k.pprof
   go run ./bench/load --mock 127.0.0.1:9400 --gateway apisix=http://127.0.0.1:9080 --pid apisix=4711`

@@ -190,7 +190,7 @@ func (b *bench) markdown(w io.Writer, command string) {
 	for _, f := range facts[1:] {
 		fmt.Fprintf(w, "- %s\n", f)
 	}
-	fmt.Fprintf(w, "\n|%s|\n|---|%s\n", strings.Join(head, " | "), strings.Repeat("--:|", len(head)-1))
+	fmt.Fprintf(w, "\n| %s |\n|---|%s\n", strings.Join(head, " | "), strings.Repeat("--:|", len(head)-1))
 	for _, r := range rows {
 		if r.cells == nil {
 			fmt.Fprintf(w, "| **%s** |%s\n", r.title, strings.Repeat("|", len(head)-1))

@@ -131,6 +131,10 @@ func (x *Exchange) Buffered() int { return x.end - x.pos }
 // Complete reports whether the body has been read to its proper end.
 func (x *Exchange) Complete() bool { return x.err == io.EOF && x.pos == x.end }
 
+// Arrived reports whether what is left of the body is in memory, up to its
+// proper end: Read will not wait.
+func (x *Exchange) Arrived() bool { return x.err == io.EOF }
+
 // UntilClose reports whether the body has no framing of its own and ends with
 // the connection: its end says nothing about completeness.
 func (x *Exchange) UntilClose() bool { return x.framing == framedClose }

@@ -61,6 +61,7 @@ type API struct {
 	keys  []hashedKey
 	locks [64]sync.Mutex // by item: a write reads what was there first
 	whole [32]sync.Mutex // by kind: for rules that look at all items of a kind
+	refs  sync.RWMutex   // held shared by those who refer, alone by those who delete
 	now   func() time.Time
 }
 

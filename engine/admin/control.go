@@ -72,7 +72,9 @@ func (c *Control) Handler(ctx *fasthttp.RequestCtx) {
 		c.allHealth(ctx)
 	case "GET routes":
 		c.items(ctx, conf.Routes)
-	case "GET services", "GET upstreams":
+	case "GET upstreams":
+		c.items(ctx, conf.Upstreams)
+	case "GET services":
 		reply(ctx, 200, []byte("[]"))
 	case "GET plugin_metadatas":
 		b := []byte{'['}
@@ -104,14 +106,15 @@ func (c *Control) one(ctx *fasthttp.RequestCtx, segs []string) {
 		c.health(ctx, segs[1], id)
 	case len(segs) != 2:
 		fail(ctx, 404, textNoVerb)
-	case sort == "route":
-		it, ok := c.Snapshot().Item(conf.Routes, id)
+	case sort == "route" || sort == "upstream":
+		res := resourceByName(sort + "s")
+		it, ok := c.Snapshot().Item(res.kind, id)
 		if !ok {
-			fail(ctx, 404, "route["+id+"] not found")
+			fail(ctx, 404, sort+"["+id+"] not found")
 			return
 		}
-		reply(ctx, 200, appendItem(nil, resourceByName("routes"), it, c.show(it)))
-	case sort == "service" || sort == "upstream":
+		reply(ctx, 200, appendItem(nil, res, it, c.show(it)))
+	case sort == "service":
 		fail(ctx, 404, sort+"["+id+"] not found")
 	case sort == "plugin_metadata":
 		it, ok := c.Snapshot().Item(conf.PluginMetadata, id)

@@ -43,6 +43,10 @@ func (c *Control) health(ctx *fasthttp.RequestCtx, sort, id string) {
 			replyJSON(ctx, list)
 		}
 	case "services", "upstreams":
+		if _, ok := c.Snapshot().Item(conf.KindOf(sort), id); ok {
+			fail(ctx, 404, "no checker for "+sort+"["+id+"]")
+			return
+		}
 		fail(ctx, 404, sort+"["+id+"] not found")
 	default:
 		fail(ctx, 400, "invalid src type "+sort)

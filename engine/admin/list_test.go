@@ -75,6 +75,8 @@ func TestList(t *testing.T) {
 func TestListFilterID(t *testing.T) {
 	g := newGate(t, nil)
 	const ai = `"plugins":{"ai-proxy":{"provider":"openai","auth":{"header":{"Authorization":"Bearer k"}}}}`
+	g.do("PUT /upstreams/7", `{"nodes":{"a:1":1}}`)
+	g.do("PUT /upstreams/8", `{"nodes":{"a:1":1}}`)
 	g.do("PUT /routes/1", `{"uri":"/a","upstream_id":7,`+ai+`}`)
 	g.do("PUT /routes/2", `{"uri":"/a","upstream_id":"8",`+ai+`}`)
 	f := func(filter, want string) {

@@ -26,17 +26,21 @@ type resource struct {
 	named bool
 	// alone holds writers of the whole kind off while check looks at all of it.
 	alone bool
+	refs  []reference // fields that name items of other kinds
+	used  string      // what a DELETE is told while something refers to the item; "": it may go
 	// check returns why the value may not be stored, in APISIX's words.
 	check func(c *call, id string, v *value) string
 }
 
 var resources = []resource{
 	{kind: conf.Routes, name: "route", schema: "route", check: checkItem,
-		filters: []string{"service_id", "upstream_id"}, secrets: []string{"upstream.tls.client_key"}},
+		filters: []string{"service_id", "upstream_id"}, secrets: []string{"upstream.tls.client_key"},
+		refs: []reference{{"upstream_id", conf.Upstreams, "upstream"}}},
+	{kind: conf.Upstreams, name: "upstream", schema: "upstream", check: checkItem,
+		secrets: []string{"tls.client_key"}, used: "can not delete this upstream"},
 	{kind: conf.GlobalRules, name: "global rule", schema: "global_rule", without: []string{"POST"}, alone: true, check: checkGlobalRule},
 	{kind: conf.PluginMetadata, name: "plugin_metadata", named: true, without: []string{"POST", "PATCH"}, check: checkItem},
 	{kind: conf.Services, name: "service", schema: "service", later: true},
-	{kind: conf.Upstreams, name: "upstream", schema: "upstream", later: true},
 	{kind: conf.Consumers, name: "consumer", schema: "consumer", later: true},
 	{kind: conf.ConsumerGroups, name: "consumer group", schema: "consumer_group", later: true},
 	{kind: conf.PluginConfigs, name: "plugin config", schema: "plugin_config", later: true},
@@ -76,9 +80,16 @@ func (c *call) validate(id string, v *value) string {
 // accepted here comes into force.
 func checkItem(c *call, id string, v *value) string {
 	it := conf.Item{Kind: c.res.kind, ID: id, Raw: v.append(nil)}
-	for _, f := range c.Registry.CheckItem(it) {
-		if f.Level >= engine.Refused {
-			return f.Text
+	found := c.Registry.CheckItem(it)
+	// References are looked at between the value's own fields and its plugins.
+	for _, plugins := range []bool{false, true} {
+		for _, f := range found {
+			if f.Level >= engine.Refused && (f.Plugin != "") == plugins {
+				return f.Text
+			}
+		}
+		if text := c.missingReference(v); text != "" && !plugins {
+			return text
 		}
 	}
 	return ""

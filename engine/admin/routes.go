@@ -33,18 +33,21 @@ func (c *call) resource() {
 	if c.verb != "DELETE" && !c.readBody() || !c.readTTL() {
 		return
 	}
-	var w written
+	w := c.write()
+	c.answer(&w)
+}
+
+func (c *call) write() written {
+	defer c.holdReferences()()
 	switch c.verb {
 	case "PUT":
-		w = c.put()
+		return c.put()
 	case "POST":
-		w = c.post()
+		return c.post()
 	case "PATCH":
-		w = c.patch()
-	case "DELETE":
-		w = c.delete()
+		return c.patch()
 	}
-	c.answer(&w)
+	return c.delete()
 }
 
 // written is what became of a write.
@@ -193,6 +196,9 @@ func (c *call) delete() written {
 		return refuse("", "missing "+c.res.name+" id")
 	}
 	defer c.lock(c.id).Unlock()
+	if text := c.stillUsed(); text != "" {
+		return refuse(c.id, text)
+	}
 	old, rev, err := c.Store.Delete(c.res.kind, c.id)
 	if err != nil {
 		return storeFailed(c.id, err)

@@ -44,7 +44,9 @@ func TestSchemas(t *testing.T) {
 	g.f("POST /schema/validate/routes", `{`, 400, `$e"invalid request body: unexpected end of JSON input","req_body":"{"}`)
 	g.f("POST /schema/validate/global_rules", `{"id":1,"plugins":{}}`, 200, "")
 	g.f("POST /schema/validate/plugin_metadata", `[]`, 400, `$e"wrong type: expected object, got array"}`)
-	g.f("POST /schema/validate/upstreams", `{}`, 400, `$e"upstreams are not supported yet"}`)
+	g.f("POST /schema/validate/upstreams", `{}`, 400, `$e"value should match only one schema, but matches none"}`)
+	g.f("POST /schema/validate/upstreams", `{"nodes":{"a":1}}`, 200, "")
+	g.f("POST /schema/validate/services", `{}`, 400, `$e"services are not supported yet"}`)
 	g.f("POST /schema/validate/routs", `{}`, 404, `$e"Unsupported resource type: routs"}`)
 
 	_, one := g.do("GET /plugins/test-plugin", "")

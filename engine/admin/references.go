@@ -1,0 +1,74 @@
+package admin
+
+import (
+	"bytes"
+	"errors"
+
+	"headrace/conf"
+)
+
+// reference is a field that holds the id of an item of another kind.
+type reference struct {
+	field string
+	kind  conf.Kind
+	name  string // of the kind in error texts
+}
+
+// missingReference returns why the value's references are not good, in
+// APISIX's words, "" if they are.
+func (c *call) missingReference(v *value) string {
+	for _, ref := range c.res.refs {
+		id := idText(v.get(ref.field))
+		if id == "" {
+			continue
+		}
+		_, err := c.Store.Get(ref.kind, id)
+		text := "failed to fetch " + ref.name + " info by " + ref.name + " id [" + id + "]"
+		switch {
+		case errors.Is(err, conf.ErrNotFound):
+			return text + ", response code: 404"
+		case err != nil:
+			return text + ": " + err.Error()
+		}
+	}
+	return ""
+}
+
+// stillUsed returns why the item must not be deleted, "" if nothing refers to it.
+func (c *call) stillUsed() string {
+	if c.res.used == "" || string(c.ctx.QueryArgs().Peek("force")) == "true" {
+		return ""
+	}
+	for i := range resources {
+		res := &resources[i]
+		for _, ref := range res.refs {
+			if ref.kind != c.res.kind {
+				continue
+			}
+			items, err := c.Store.List(res.kind)
+			if err != nil {
+				return "failed to fetch " + res.plural() + ": " + err.Error()
+			}
+			for _, it := range items {
+				if bytes.Contains(it.Raw, []byte(ref.field)) && idText(mustParse(it.Raw).get(ref.field)) == c.id {
+					return c.res.used + ", " + res.name + " [" + it.ID + "] is still using it now"
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// holdReferences keeps what is referred to from being deleted between the
+// look at it and the write, and the other way round.
+func (c *call) holdReferences() (release func()) {
+	switch {
+	case c.verb == "DELETE" && c.res.used != "":
+		c.refs.Lock()
+		return c.refs.Unlock
+	case c.verb != "DELETE" && len(c.res.refs) > 0:
+		c.refs.RLock()
+		return c.refs.RUnlock
+	}
+	return func() {}
+}
