@@ -74,6 +74,13 @@ func TestBudget(t *testing.T) {
 	for _, rq.Target = range []Proto{OpenAIChat, Passthrough} {
 		f("AppendHead "+rq.Target.String(), func() { dst, _ = in.AppendHead(dst[:0], &rq) })
 	}
+	aws := compile(t, bedrockConfig+`,"override":{"llm_options":{"max_tokens":5}}}`)
+	rq.Target, rq.Stream, rq.Model = BedrockConverse, true, []byte("arn:aws:bedrock:us-east-1:123456789012:inference-profile/x")
+	f("AppendHead bedrock", func() { dst, _ = aws.AppendHead(dst[:0], &rq) })
+	f("Shape bedrock", func() {
+		body.Fork(&out)
+		aws.Shape(&out, BedrockConverse, BedrockConverse, &st)
+	})
 
 	c := Capture{WantText: true}
 	events := map[Proto]sse.Event{

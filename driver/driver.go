@@ -44,8 +44,12 @@ type Instance struct {
 	query    query
 	refusals [protoCount]string
 
+	converters [protoCount]Converter // by the client's protocol
+
 	host      []byte   // "host: ...\r\n"
 	tail      []byte   // auth.header, content-type, and content-length up to its value
+	openAI    []byte   // the same without what only Anthropic's API reads
+	apiKey    []byte   // x-api-key of auth.header
 	authNames []string // of auth.header, lower case
 	headers   Pairs    // auth.header, resolved
 	args      Pairs    // auth.query, resolved
@@ -182,20 +186,39 @@ func (in *Instance) compileRefusals() {
 	list := strings.Join(names, ", ")
 	for p := range protoCount {
 		in.refusals[p] = fmt.Sprintf("provider %s does not support %s protocol (supported: %s)", in.Provider, p, list)
+		if !in.speaks(p) {
+			in.converters[p] = converterFor(p, in.speaks)
+		}
 	}
 }
 
+func (in *Instance) speaks(p Proto) bool { return in.row.paths[p] != "" }
+
 // Route says which protocol a request of a client's protocol is sent in
-// (ai-proxy.md section 2.4). A refuse text that is not empty is the body of a
-// final 400; the multi plugin does not fall back on it.
+// (ai-proxy.md section 2.4); where that is another one, Converter leads to it.
+// A refuse text that is not empty is the body of a final 400; the multi plugin
+// does not fall back on it.
 func (in *Instance) Route(client Proto) (target Proto, refuse string) {
-	if client == Passthrough || client < protoCount && in.row.paths[client] != "" {
+	if client == Passthrough || client < protoCount && in.speaks(client) {
 		return client, ""
+	}
+	if c := in.Converter(client); c != nil {
+		_, target = c.Pair()
+		return target, ""
 	}
 	if client >= protoCount {
 		client = Unknown
 	}
 	return Unknown, in.refusals[client]
+}
+
+// Converter returns what a request of a client's protocol goes through on its
+// way to the provider, nil if the provider speaks it itself or nothing helps.
+func (in *Instance) Converter(client Proto) Converter {
+	if client >= protoCount {
+		return nil
+	}
+	return in.converters[client]
 }
 
 // Model returns llm_model (2.5): options.model, else the body's, else nil. It

@@ -171,7 +171,11 @@ func TestRoute(t *testing.T) {
 		t.Helper()
 		in := compile(t, `{"provider":"`+provider+`","auth":{}}`)
 		target, text := in.Route(client)
-		if text != refuse || refuse == "" && (target != client || in.Path(target) != path) {
+		want := client
+		if c := in.Converter(client); c != nil {
+			_, want = c.Pair()
+		}
+		if text != refuse || refuse == "" && (target != want || in.Path(target) != path) {
 			t.Errorf("%s %s: %s %q %q", provider, client, target, in.Path(target), text)
 		}
 	}
@@ -180,7 +184,7 @@ func TestRoute(t *testing.T) {
 		f(p, OpenAIResponses, "/v1/responses", "")
 		f(p, OpenAIEmbeddings, "/v1/embeddings", "")
 		f(p, Passthrough, "", "")
-		f(p, AnthropicMessages, "", "provider "+p+" does not support anthropic-messages protocol (supported: openai-chat, openai-embeddings, openai-responses)")
+		f(p, AnthropicMessages, "/v1/chat/completions", "")
 		f(p, BedrockConverse, "", "provider "+p+" does not support bedrock-converse protocol (supported: openai-chat, openai-embeddings, openai-responses)")
 	}
 	for p, path := range map[string]string{
@@ -188,6 +192,7 @@ func TestRoute(t *testing.T) {
 		"gemini": "/v1beta/openai/chat/completions", "azure-openai": "/completions",
 	} {
 		f(p, OpenAIChat, path, "")
+		f(p, AnthropicMessages, path, "")
 		f(p, Passthrough, "", "")
 		f(p, OpenAIEmbeddings, "", "provider "+p+" does not support openai-embeddings protocol (supported: openai-chat)")
 		f(p, OpenAIResponses, "", "provider "+p+" does not support openai-responses protocol (supported: openai-chat)")

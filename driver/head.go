@@ -27,6 +27,8 @@ type HeadInput struct {
 	ContentLength int // of the final body
 }
 
+const contentLength = "content-type: application/json\r\ncontent-length: "
+
 // compileHead prepares everything in the head that does not depend on the request.
 func (in *Instance) compileHead(auth *Auth, r *resolver) error {
 	in.host = append(in.ep.appendHost([]byte("host: ")), '\r', '\n')
@@ -68,7 +70,8 @@ func (in *Instance) compileHead(auth *Auth, r *resolver) error {
 		in.authNames = append(in.authNames, l.Name)
 		in.tail = fmt.Appendf(in.tail, "%s: %s\r\n", l.Name, l.Value)
 	}
-	in.tail = append(in.tail, "content-type: application/json\r\ncontent-length: "...)
+	in.tail = append(in.tail, contentLength...)
+	in.compileOpenAI(lines)
 
 	var args Pairs
 	for _, p := range auth.Query {
@@ -108,7 +111,8 @@ func (in *Instance) AppendHead(dst []byte, rq *HeadInput) ([]byte, error) {
 	case rq.Target == Passthrough:
 		dst = in.appendStart(dst, rq)
 	case rq.Target < protoCount && in.ends[rq.Target] != nil:
-		if m := string(rq.Model); m == "" || m == "." || m == ".." { // dots would lead elsewhere
+		switch string(rq.Model) {
+		case "", ".", "..": // dots would lead elsewhere
 			return dst, ErrNoPath
 		}
 		dst = append(dst, in.starts[rq.Target]...)
@@ -118,13 +122,18 @@ func (in *Instance) AppendHead(dst []byte, rq *HeadInput) ([]byte, error) {
 	default:
 		return dst, ErrNoPath
 	}
+	from := len(dst)
 	dst = in.appendClient(dst, rq)
 	dst = in.appendExtra(dst, rq.Extra)
 	if in.gcp != nil && len(rq.Bearer) > 0 {
 		dst = appendValue(append(dst, "authorization: Bearer "...), rq.Bearer)
 		dst = append(dst, '\r', '\n')
 	}
-	dst = append(dst, in.tail...)
+	if rq.toOpenAI() {
+		dst = in.appendOpenAI(dst, from)
+	} else {
+		dst = append(dst, in.tail...)
+	}
 	dst = strconv.AppendInt(dst, int64(rq.ContentLength), 10)
 	return append(dst, "\r\n\r\n"...), nil
 }

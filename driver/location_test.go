@@ -26,7 +26,7 @@ func TestVertexAddress(t *testing.T) {
 		if in.Broken != nil || got != want {
 			t.Errorf("%s %s %q:\n got %s %v\nwant %s", conf, p, model, got, in.Broken, want)
 		}
-		if tls, host, port, sni := in.Upstream(p); strings.HasSuffix(want, host) && host != "" && (!tls || port != 443 || sni != host) {
+		if tls, host, port, sni := in.Upstream(p); strings.HasSuffix(want, " "+host) && (!tls || port != 443 || sni != host) {
 			t.Errorf("%s: %v %s %d %s", conf, tls, host, port, sni)
 		}
 	}
@@ -84,6 +84,37 @@ func TestVertexShape(t *testing.T) {
 	}
 	f(VertexPredict, `{"instances":[]}`, `{"instances":[],"parameters":{"outputDimensionality":3}}`)
 	f(OpenAIChat, `{"messages":[],"max_tokens":1}`, `{"messages":[],"max_tokens":1,"max_completion_tokens":7,"model":"m","parameters":{"outputDimensionality":3}}`)
+}
+
+// The routes of 2.4 and the refusals of 3.1, and a whole conversion by way of them.
+func TestVertexRoute(t *testing.T) {
+	in := compile(t, `{"provider":"vertex-ai","auth":{},"provider_conf":{"project_id":"p","region":"r"},"options":{"model":"ours"}}`)
+	f := func(client, want Proto, refuse string) {
+		t.Helper()
+		if target, text := in.Route(client); target != want || text != refuse || (in.Converter(client) != nil) != (want != client && want != Unknown) {
+			t.Errorf("%s: %s %q", client, target, text)
+		}
+	}
+	const list = " protocol (supported: openai-chat, vertex-predict)"
+	f(OpenAIChat, OpenAIChat, "")
+	f(AnthropicMessages, OpenAIChat, "")
+	f(OpenAIEmbeddings, VertexPredict, "")
+	f(Passthrough, Passthrough, "")
+	f(BedrockConverse, Unknown, "provider vertex-ai does not support bedrock-converse"+list)
+
+	client := load(t, `{"input":"x","model":"theirs"}`)
+	st := ConvState{Model: in.Model(client), RequestModel: RequestModel(client)}
+	conv := in.Converter(OpenAIEmbeddings)
+	body, err := conv.Request(nil, client, &st)
+	out := load(t, string(body))
+	in.Shape(out, OpenAIEmbeddings, VertexPredict, &Shaping{})
+	if got := string(out.AppendTo(nil)); err != nil || got != `{"instances":[{"content":"x"}]}` {
+		t.Errorf("%s %v", got, err)
+	}
+	got, ok, err := conv.AppendResponse(nil, []byte(`{"predictions":[{"embeddings":{"values":[1]}}]}`), 200, &st)
+	if want := `{"object":"list","data":[{"object":"embedding","index":0,"embedding":[1]}],"model":"theirs","usage":{"prompt_tokens":0,"total_tokens":0}}`; string(got) != want || !ok || err != nil {
+		t.Errorf("%s %v %v", got, ok, err)
+	}
 }
 
 func TestVertexUsage(t *testing.T) {

@@ -10,18 +10,34 @@ func (vertexPredict) Response(c *Capture, body []byte) {
 	if KindOf(raw) != Array {
 		return
 	}
-	n := predictTokens(raw)
+	var n int64
+	for e := elementsOf(raw); e.next(); {
+		_, tokens := prediction(e.val)
+		n = addTokens(n, tokens)
+	}
 	c.Usage = Usage{Prompt: n, Total: n, Seen: true}
 }
 
-func predictTokens(predictions []byte) (n int64) {
-	for e := elementsOf(predictions); e.next(); {
-		statistics := lookup(lookup(e.val, "embeddings"), "statistics")
-		if count := lookup(statistics, "token_count"); KindOf(count) == Number {
-			n = addTokens(n, integer(count))
+// prediction takes out of one element of predictions what is of use; it walks
+// over the numbers, which are nearly all of it, as seldom as it can.
+func prediction(raw []byte) (values []byte, tokens int64) {
+	var statistics []byte
+	for m := membersOf(lookup(raw, "embeddings")); m.next(); {
+		switch {
+		case keyIs(m.key, "values"):
+			values = m.val
+		case keyIs(m.key, "statistics"):
+			statistics = m.val
 		}
 	}
-	return n
+	if count := lookup(statistics, "token_count"); KindOf(count) == Number {
+		tokens = integer(count)
+	}
+	return values, tokens
 }
 
-func addTokens(a, b int64) int64 { return min(a, 1<<62-1) + min(b, 1<<62-1) }
+// addTokens adds counts, which may be as large as a liar likes.
+func addTokens(a, b int64) int64 {
+	const most = 1<<62 - 1
+	return min(min(a, most)+min(b, most), most)
+}

@@ -308,3 +308,33 @@ func TestMultiOldPassthrough(t *testing.T) {
 		t.Errorf("%d %s", resp.StatusCode, body)
 	}
 }
+
+// An Anthropic client reaches an OpenAI provider through the converter.
+func TestAnthropicClient(t *testing.T) {
+	r := newRig(t, Options{})
+	r.route("1", "/v1/messages", "")
+	body := `{"model":"m","max_tokens":50,"messages":[{"role":"user","content":"What is 1+1?"}]}`
+	resp, got := r.do("POST", "/v1/messages", body, "anthropic-version", "2023-06-01", "x-api-key", "k")
+	if resp.StatusCode != 200 || !strings.Contains(got, `"type":"message"`) || !strings.Contains(got, "1+1 equals 2.") || !strings.Contains(got, `"stop_reason":"end_turn"`) {
+		t.Errorf("plain: %d %s", resp.StatusCode, got)
+	}
+	resp, got = r.do("POST", "/v1/messages", strings.Replace(body, `{`, `{"stream":true,`, 1))
+	if resp.StatusCode != 200 || !strings.HasPrefix(got, "event: message_start\n") || !strings.HasSuffix(got, "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n") {
+		t.Errorf("stream: %d %s", resp.StatusCode, got)
+	}
+	resp, got = r.do("POST", "/v1/messages", `{}`)
+	if resp.StatusCode != 400 || got != "{\"error_msg\":\"missing messages\"}\n" {
+		t.Errorf("no messages: %d %s", resp.StatusCode, got)
+	}
+}
+
+// A stream that breaks off before its first byte is a failed attempt.
+func TestMultiStreamFailsEarly(t *testing.T) {
+	r := newRig(t, Options{})
+	dead := r.provider(bench.Options{Script: map[string]string{"cut": "0"}})
+	r.multi(`"fallback_strategy":["http_5xx"],`, inst("first", 1, 1, dead.URL(), ""), inst("second", 1, 0, r.mock.URL(), ""))
+	status, body, err := r.stream("")
+	if status != 200 || err != nil || !strings.Contains(body, `"model":"second"`) || !strings.HasSuffix(body, "data: [DONE]\n\n") {
+		t.Errorf("%d %v %.200s", status, err, body)
+	}
+}

@@ -14,6 +14,8 @@ import (
 
 	"headrace/conf/schema"
 	"headrace/driver"
+	"headrace/driver/bedrock"
+	"headrace/driver/vertex"
 	"headrace/driver/wire"
 	"headrace/plugin"
 	"headrace/sse"
@@ -48,8 +50,10 @@ type instance struct {
 	host   []byte
 	scheme string
 	counts [outcomes]*metrics.Counter
-	health *instanceHealth // nil: not checked
-	pools  sync.Map        // *pinned by address, for checked instances
+	tokens *vertex.TokenSource // nil: no access token is needed
+	signer *bedrock.Signer     // nil: requests are not signed
+	health *instanceHealth     // nil: not checked
+	pools  sync.Map            // *pinned by address, for checked instances
 }
 
 // aiConfig is what both proxies have at their top level (ai-proxy.md 1.1).
@@ -168,6 +172,12 @@ func (e *Engine) connect(in *driver.Instance, c *aiConfig, route string) *instan
 	}
 	i.pool = e.wire.Pool(i.target)
 	i.counts = e.metrics.attempts(route, in.Name)
+	if g := in.GCP(); g != nil {
+		i.tokens = e.tokens.Source(in.Name, g)
+	}
+	if a := in.AWS(); a != nil {
+		i.signer = bedrock.NewSigner(a)
+	}
 	return i
 }
 
@@ -202,6 +212,9 @@ func (a *aiRoute) Access(c *plugin.Ctx) plugin.Verdict {
 	c.Proto = driver.Detect(f.Req.Path, &c.Body)
 	if c.Proto == driver.Unknown {
 		return c.Reply(400, plugin.Text, noProtocol)
+	}
+	if len(c.RequestModel) == 0 {
+		c.RequestModel = driver.PathModel(c.Proto, f.Req.Path)
 	}
 	c.Stream = driver.Of(c.Proto).Streaming(f.Req.Path, &c.Body)
 	c.AI = true

@@ -86,8 +86,12 @@ func (f *flow) attempt(in *instance) failure {
 		return failure{status: fasthttp.StatusBadRequest, contentType: plugin.Text, body: []byte(refusal), final: true}
 	}
 	f.target = target
-	f.Model = in.Model(&f.Body)
-	f.Body.Fork(&f.out)
+	if f.Model = in.Model(&f.Body); len(f.Model) == 0 {
+		f.Model = driver.PathModel(f.Proto, f.Req.Path)
+	}
+	if fail := f.convert(in); fail.status != 0 {
+		return fail
+	}
 	var st driver.Shaping
 	in.Shape(&f.out, f.Proto, target, &st)
 	f.askedUsage = st.ClientUsage
@@ -98,11 +102,20 @@ func (f *flow) attempt(in *instance) failure {
 	for _, s := range f.segs {
 		length += len(s)
 	}
+	bearer, fail := f.bearer(in)
+	if fail.status != 0 || f.conn.cut.Load() {
+		return fail
+	}
 	var err error
 	f.head, err = in.AppendHead(f.head[:0], &driver.HeadInput{
 		Method: f.Req.Method, Path: f.Req.Path, RawPath: rawPath(f.Req.URI), Query: f.Req.Query, Headers: f.Req.Headers,
-		Client: f.Proto, Target: target, ContentLength: length,
+		Client: f.Proto, Target: target, ContentLength: length, Model: f.Model, Stream: f.Stream, Bearer: bearer,
 	})
+	if err == nil && in.signer != nil {
+		if f.head, err = in.signer.Sign(f.head, f.segs, time.Now()); err != nil {
+			return failure{status: fasthttp.StatusInternalServerError, contentType: plugin.JSON, body: messageBody("error_msg", err.Error())}
+		}
+	}
 	switch {
 	case errors.Is(err, driver.ErrNoHost):
 		f.e.log.Error("failed to send request to LLM service", "route_id", f.Info.RouteID, "instance", in.Name, "err", err)
@@ -150,7 +163,7 @@ func (f *flow) call(in *instance) failure {
 		f.freeUpstream()
 		f.replyUpstream(h.Status, h.ContentType, nil)
 	case isStream(h.ContentType):
-		f.startStream(a, true)
+		return f.openStream(a)
 	case isJSON(h.ContentType) || f.ai.limits.MaxBytes > 0 && h.ContentLength < 0:
 		return f.plainAnswer(a)
 	default:
@@ -245,6 +258,9 @@ func (f *flow) plainAnswer(a *plugin.Attempt) failure {
 	}
 	if isJSON(f.ex.Head.ContentType) {
 		driver.Of(f.target).Response(&f.Capture, f.answer)
+	}
+	if f.conv != nil {
+		return f.convertedAnswer(a)
 	}
 	if f.ai.isRequest(a.Status) {
 		f.proxyBody(f.answer)

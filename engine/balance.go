@@ -96,8 +96,8 @@ func (f *flow) fallBack(in *instance, fail *failure) *instance {
 }
 
 func (m *multi) retryable(fail *failure) bool {
-	if m.old != nil && !m.strategy.set {
-		return fail.transport // the first release moved on when nothing answered
+	if m.old != nil && !m.strategy.set && fail.transport {
+		return true // the first release moved on when nothing answered
 	}
 	return m.statuses.has(fail.status) || m.strategy.http429 && fail.status == 429 || m.strategy.http5xx && fail.status >= 500
 }

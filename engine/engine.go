@@ -13,6 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"headrace/conf"
+	"headrace/driver/vertex"
 	"headrace/driver/wire"
 	"headrace/plugin"
 	"headrace/plugin/logfile"
@@ -63,6 +64,7 @@ type Engine struct {
 	cache    *routeCache
 	state    state
 	vectors  *vectorCache
+	tokens   *vertex.Cache
 	times    clientTimes
 
 	snap      atomic.Pointer[Snapshot]
@@ -120,6 +122,7 @@ func New(o Options, specs []plugin.Spec) (*Engine, error) {
 	}
 	o.Wire.Watch = e.watch
 	e.wire = wire.NewClient(o.Wire)
+	e.tokens = e.newTokens()
 	e.snap.Store(&Snapshot{router: &router{byURI: o.RouterByURI}})
 	e.registerStats()
 	e.server = e.newServer()
@@ -326,6 +329,7 @@ func (e *Engine) Close() {
 	e.watch.Close()
 	e.state.close()
 	e.vectors.close()
+	e.tokens.Close()
 	if e.cache != nil {
 		e.cache.Close()
 	}

@@ -42,6 +42,12 @@ type flow struct {
 	own    []byte   // copies of what aliased the server's memory
 	resp   []byte   // response head of a stream
 
+	conv      driver.Converter // of the attempt; nil: the provider speaks the client's protocol
+	cst       driver.ConvState
+	converted []byte // what the converter made: the request, then a plain answer
+	early     []byte // bytes of a stream that were read before its head went out
+	begun     begun
+
 	t0      time.Time // start of the attempt
 	target  driver.Proto
 	tr      transform
@@ -77,6 +83,7 @@ func newFlow() *flow {
 	}
 	f := &flow{}
 	f.plain.f = f
+	f.begun = begun{&f.ex, &f.early}
 	f.handOver = f.takeOver
 	f.isGone = func() bool { return f.conn.gone.Load() }
 	return f
@@ -150,7 +157,7 @@ func (f *flow) release() {
 	f.Ctx.Reset()
 	f.out.Reset()
 	f.ex.Reset()
-	for _, b := range []*[]byte{&f.raw, &f.head, &f.answer, &f.line, &f.own, &f.resp} {
+	for _, b := range []*[]byte{&f.raw, &f.head, &f.answer, &f.line, &f.own, &f.resp, &f.converted, &f.early} {
 		if cap(*b) > keepBuffer {
 			*b = nil
 		}
@@ -163,6 +170,8 @@ func (f *flow) release() {
 	f.hash, f.retries = 0, 0
 	f.upload, f.tunnel, f.proxied = upload{}, nil, false
 	f.busy, f.keep, f.askedUsage, f.err, f.target = false, false, false, nil, 0
+	f.conv = nil
+	f.cst.Reset()
 	f.tr.reset()
 	flows.Put(f)
 }

@@ -77,7 +77,7 @@ func checkWarnings(in *multiInstance) (warnings []string) {
 	if c.Unhealthy == nil {
 		warnings = append(warnings, "instance '"+in.Name+"': checks.active.unhealthy is absent: a target that fails is never probed again")
 	}
-	if o := in.cfg.Override; c.Type == lb.HTTP && (o == nil || strings.HasPrefix(o.Endpoint, "https")) {
+	if o := in.cfg.Override; (c.Type == lb.HTTP || c.Type == "") && (o == nil || strings.HasPrefix(o.Endpoint, "https")) {
 		warnings = append(warnings, "instance '"+in.Name+"': checks.active.type http probes a TLS port in clear text; use https")
 	}
 	return warnings
@@ -120,7 +120,8 @@ func newInstanceHealth(b *routeBalance, key string, in *instance, cfg *multiInst
 func (c *activeCheck) probe(in *instance, b *routeBalance) (*lb.Probe, lb.CheckerOptions) {
 	headers := slices.Clone(c.Headers)
 	for name, value := range in.AuthHeaders() {
-		if line := name + ": " + value; !slices.Contains(headers, line) {
+		line := name + ": " + value
+		if !slices.ContainsFunc(c.Headers, func(own string) bool { return sameLine(own, line) }) {
 			headers = append(headers, line)
 		}
 	}
@@ -150,6 +151,13 @@ func (c *activeCheck) probe(in *instance, b *routeBalance) (*lb.Probe, lb.Checke
 		o.Thresholds.HTTPFailures, o.Thresholds.TCPFailures, o.Thresholds.Timeouts = u.HTTPFailures, u.TCPFailures, u.Timeouts
 	}
 	return p, o
+}
+
+// sameLine compares header lines; names differ in nothing but their case.
+func sameLine(a, b string) bool {
+	an, av, _ := strings.Cut(a, ":")
+	bn, bv, _ := strings.Cut(b, ":")
+	return strings.EqualFold(an, bn) && strings.TrimSpace(av) == strings.TrimSpace(bv)
 }
 
 // resolveEvery is how long the addresses of a name are taken for true.

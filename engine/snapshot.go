@@ -163,6 +163,8 @@ func (s *Snapshot) applyRoute(e *Engine, edit *cowEdit[*entry], ch *conf.Change)
 	case bytes.Contains(multi, []byte(`"checks"`)):
 		ent.checked = true
 		s.warm = append(s.warm, ent)
+	case had && old.checked:
+		s.warm = append(s.warm, ent) // ends the checks
 	}
 	if ent.visible {
 		s.router = s.router.with(ent)

@@ -48,6 +48,7 @@ func (e *Engine) registerStats() {
 func (e *Engine) WriteMetrics(w io.Writer) {
 	e.metrics.write(w)
 	e.writeUpstreams(w)
+	e.writeTokens(w)
 	for _, h := range e.Healthchecks() {
 		for _, n := range h.Nodes {
 			up := 0

@@ -30,7 +30,11 @@ func (f *flow) startStream(a *plugin.Attempt, events bool) {
 	f.startAnswer(h.Status)
 	f.tr.start(f, events)
 	known := events && f.Proto != driver.Passthrough
-	f.relay.Start(f, f.tr.orNil(), f.ai.limits, f.t0, known, events)
+	if f.target == driver.BedrockConverse && events {
+		f.relay.StartFrames(f, f.tr.orNil(), f.ai.limits, f.t0, known)
+	} else {
+		f.relay.Start(f, f.tr.orNil(), f.ai.limits, f.t0, known, events)
+	}
 	if known && f.ex.UntilClose() && terminated(f.target) {
 		f.relay.NeedDone()
 	}
@@ -123,7 +127,11 @@ func (f *flow) run() {
 // connection can serve another request.
 func (f *flow) relayAll() (keep bool) {
 	defer f.guardStream()
-	f.err = f.pump.Run(&f.relay, &f.ex, f.conn, f.resp, f.framing, f.length, f.isGone)
+	var src sse.Source = &f.ex
+	if len(f.early) > 0 {
+		src = &f.begun
+	}
+	f.err = f.pump.Run(&f.relay, src, f.conn, f.resp, f.framing, f.length, f.isGone)
 	f.busy = false
 	if f.err != nil && !f.pump.Sent() && f.err != sse.ErrClientGone {
 		f.err = f.lateFault(f.err)
@@ -136,7 +144,7 @@ func (f *flow) relayAll() (keep bool) {
 // terminated says whether streams of a protocol end with an event of their own.
 func terminated(p driver.Proto) bool {
 	switch p {
-	case driver.OpenAIChat, driver.OpenAIResponses, driver.AnthropicMessages:
+	case driver.OpenAIChat, driver.OpenAIResponses, driver.AnthropicMessages, driver.BedrockConverse:
 		return true
 	}
 	return false
@@ -154,6 +162,8 @@ func (f *flow) lateFault(cause error) error {
 		status, contentType, body = fasthttp.StatusGatewayTimeout, plugin.Text, []byte(cause.Error())
 	case sse.ErrBytes:
 		status, contentType, body = fasthttp.StatusBadGateway, plugin.Text, []byte(cause.Error())
+	case sse.ErrCorrupt:
+		status = fasthttp.StatusBadGateway
 	case sse.ErrNoOutput:
 		status, contentType, body = fasthttp.StatusBadGateway, plugin.Text, noOutput
 	}

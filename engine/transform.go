@@ -1,12 +1,16 @@
 package engine
 
-import "headrace/sse"
+import (
+	"headrace/driver"
+	"headrace/sse"
+)
 
 // transform is what stands between a provider's stream and the client: the
 // hiding of a usage chunk that only the gateway asked for, and the chunk
 // filters of plugins, one after the other.
 type transform struct {
 	f       *flow
+	conv    driver.Converter
 	hide    bool
 	filters bool
 	marks   []sse.Mark // of the events with data of the chunk at hand
@@ -16,20 +20,23 @@ type transform struct {
 // start prepares t for a stream; events says that it is one of events.
 func (t *transform) start(f *flow, events bool) {
 	t.f = f
-	t.hide = events && f.ai.hideUsage && !f.askedUsage
+	if events {
+		t.conv = f.conv
+	}
+	t.hide = events && t.conv == nil && f.ai.hideUsage && !f.askedUsage
 	t.filters = f.rt != nil && len(f.rt.chunk) > 0
 }
 
 // orNil is t, or nil when it has nothing to do and bytes may pass as they are.
 func (t *transform) orNil() sse.Transform {
-	if t.hide || t.filters {
+	if t.conv != nil || t.hide || t.filters {
 		return t
 	}
 	return nil
 }
 
 func (t *transform) reset() {
-	t.f, t.hide, t.filters, t.marks = nil, false, false, t.marks[:0]
+	t.f, t.conv, t.hide, t.filters, t.marks = nil, nil, false, false, t.marks[:0]
 	if cap(t.next) > keepBuffer {
 		t.next = nil
 	}
@@ -44,14 +51,27 @@ func (t *transform) note(m sse.Mark) {
 
 // AppendChunk implements sse.Transform.
 func (t *transform) AppendChunk(dst, raw []byte, events []sse.Event) ([]byte, error) {
-	if !t.hide {
+	if t.conv == nil && !t.hide {
 		return t.filter(dst, raw, false), nil
 	}
 	if !t.filters {
-		return t.shown(dst, events), nil
+		return t.made(dst, events), nil
 	}
-	t.next = t.shown(t.next[:0], events)
+	t.next = t.made(t.next[:0], events)
 	return t.filter(dst, t.next, false), nil
+}
+
+// made appends what converter or hiding make of events.
+func (t *transform) made(dst []byte, events []sse.Event) []byte {
+	if t.conv == nil {
+		return t.shown(dst, events)
+	}
+	for _, ev := range events {
+		if ev.Data != nil {
+			dst = t.conv.AppendEvent(dst, ev, &t.f.cst)
+		}
+	}
+	return dst
 }
 
 // shown appends every block but the ones that only report usage.
@@ -72,8 +92,12 @@ func (t *transform) shown(dst []byte, events []sse.Event) []byte {
 }
 
 // AppendEnd implements sse.Transform.
-func (t *transform) AppendEnd(dst, rest []byte, _ error) ([]byte, error) {
-	if !t.hide {
+func (t *transform) AppendEnd(dst, rest []byte, cause error) ([]byte, error) {
+	switch {
+	case t.conv != nil:
+		t.next = t.conv.AppendEnd(t.next[:0], cause == nil, &t.f.cst)
+		rest = t.next
+	case !t.hide:
 		rest = nil // passed on as raw bytes already
 	}
 	if !t.filters {

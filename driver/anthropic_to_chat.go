@@ -1,0 +1,116 @@
+package driver
+
+import "bytes"
+
+// anthropicToChat lets Anthropic's clients reach providers of OpenAI's chat
+// protocol (ai-proxy.md sections 4.1 to 4.3).
+type anthropicToChat struct{}
+
+func (anthropicToChat) Pair() (client, provider Proto) { return AnthropicMessages, OpenAIChat }
+
+// stopReason translates a finish_reason, whose text it gets.
+func stopReason(finish []byte) string {
+	switch string(finish) {
+	case "length":
+		return "max_tokens"
+	case "tool_calls", "function_call":
+		return "tool_use"
+	}
+	return "end_turn"
+}
+
+// reasoningOf is the first of two members that is a string with content.
+func reasoningOf(content, plain []byte) []byte {
+	if nonEmptyString(content) {
+		return content
+	}
+	if nonEmptyString(plain) {
+		return plain
+	}
+	return nil
+}
+
+// isFault tells whether a member named error reports one.
+func isFault(raw []byte) bool {
+	k := KindOf(raw)
+	return k == Object || k == String
+}
+
+// appendFaultBody appends Anthropic's error object for OpenAI's.
+func appendFaultBody(dst, raw []byte) []byte {
+	var kind, code, message []byte
+	if KindOf(raw) == String {
+		message = raw
+	}
+	for m := membersOf(raw); m.next(); {
+		switch string(plainKey(m.key)) {
+		case "type":
+			kind = m.val
+		case "code":
+			code = m.val
+		case "message":
+			message = m.val
+		}
+	}
+	dst = append(dst, `{"type":"error","error":{"type":`...)
+	switch {
+	case nonEmptyString(kind):
+		dst = append(dst, kind...)
+	case nonEmptyString(code):
+		dst = append(dst, code...)
+	case KindOf(code) == Number: // OpenRouter's codes are statuses
+		dst = append(append(append(dst, '"'), code...), '"')
+	default:
+		dst = append(dst, `"api_error"`...)
+	}
+	dst = append(dst, `,"message":`...)
+	dst = appendStringOr(dst, message)
+	return append(dst, "}}"...)
+}
+
+// appendStringOr appends the JSON string raw, "" for any other value.
+func appendStringOr(dst, raw []byte) []byte {
+	if KindOf(raw) != String {
+		return append(dst, `""`...)
+	}
+	return append(dst, raw...)
+}
+
+// chatTally is a usage object of chat in the way Anthropic counts.
+type chatTally struct {
+	input, output, read, creation int64
+	details                       bool // there are details of the prompt
+	created                       bool // among them cache_creation_input_tokens
+}
+
+func chatTallyOf(raw []byte) (t chatTally) {
+	for m := membersOf(raw); m.next(); {
+		switch string(plainKey(m.key)) {
+		case "prompt_tokens":
+			t.input = integer(m.val)
+		case "completion_tokens":
+			t.output = integer(m.val)
+		case "prompt_tokens_details":
+			t.details, t.created, t.read, t.creation = KindOf(m.val) == Object, false, 0, 0
+			for d := membersOf(m.val); d.next(); {
+				switch string(plainKey(d.key)) {
+				case "cached_tokens":
+					t.read = integer(d.val)
+				case "cache_creation_input_tokens":
+					t.creation, t.created = integer(d.val), KindOf(d.val) == Number
+				}
+			}
+		}
+	}
+	t.input = max(0, t.input-t.read)
+	return t
+}
+
+// trimmed is the text of a JSON string without the space around it.
+func trimmed(raw []byte) []byte {
+	if KindOf(raw) != String {
+		return nil
+	}
+	s, _ := unquoted(raw, nil)
+	return bytes.TrimSpace(s)
+}

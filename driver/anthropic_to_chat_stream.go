@@ -1,0 +1,245 @@
+package driver
+
+import (
+	"bytes"
+	"strconv"
+
+	"headrace/sse"
+)
+
+// streamState is how far a converted stream has come.
+type streamState struct {
+	started bool // message_start is out
+	pending bool // the answer is complete, its usage may follow
+	stopped bool // nothing may follow
+	open    blockKind
+	index   int // of the latest block
+	next    int // index of the next block
+	calls   callBlocks
+
+	reason string // for message_delta
+	usage  chatTally
+	counts bool // usage is known
+	late   bool // it came after the finish_reason
+}
+
+func (s *streamState) reset() {
+	calls := s.calls
+	calls.reset()
+	*s = streamState{calls: calls}
+}
+
+const (
+	pingEvent    = "event: ping\ndata: {\"type\":\"ping\"}\n\n"
+	messageStop  = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"
+	messageStart = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":"
+	messageDelta = "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\""
+	blockStart   = "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":"
+	blockDelta   = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":"
+	blockStop    = "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":"
+)
+
+// chatChunk is what counts in one chunk of a stream.
+type chatChunk struct{ id, model, choices, usage, fault []byte }
+
+// read tells whether data is one JSON object.
+func (c *chatChunk) read(data []byte) bool {
+	m := membersOf(data)
+	for m.next() {
+		switch string(plainKey(m.key)) {
+		case "id":
+			c.id = m.val
+		case "model":
+			c.model = m.val
+		case "choices":
+			c.choices = m.val
+		case "usage":
+			c.usage = m.val
+		case "error":
+			c.fault = m.val
+		}
+	}
+	// The walk has checked the members; what is left must be the end.
+	i := skipSpace(m.p, m.i)
+	return i < len(m.p) && m.p[i] == '}' && skipSpace(m.p, i+1) == len(m.p)
+}
+
+// AppendEvent implements Converter (ai-proxy.md section 4.3).
+func (anthropicToChat) AppendEvent(dst []byte, ev sse.Event, st *ConvState) []byte {
+	s := &st.stream
+	if s.stopped {
+		return dst
+	}
+	fault := false
+	switch string(ev.Name) {
+	case "", "message":
+	case "ping":
+		return append(dst, pingEvent...)
+	case "error":
+		fault = true
+	default:
+		return dst
+	}
+	data := bytes.TrimSpace(ev.Data)
+	if string(data) == "[DONE]" {
+		return s.finish(dst)
+	}
+	var c chatChunk
+	if !c.read(data) {
+		return dst
+	}
+	switch {
+	case KindOf(c.fault) == Object || nonEmptyString(c.fault):
+		s.stopped = true
+		dst = append(dst, "event: error\ndata: "...)
+		dst = appendFaultBody(dst, c.fault)
+		return append(dst, "\n\n"...)
+	case fault:
+		return dst
+	case s.pending:
+		if !s.counts {
+			s.count(c.usage, true)
+		}
+		return s.stop(dst)
+	}
+	if !s.started {
+		s.started = true
+		dst = appendStringOr(append(dst, messageStart...), c.id)
+		dst = appendStringOr(append(dst, `,"type":"message","role":"assistant","model":`...), c.model)
+		dst = append(dst, `,"content":[],"usage":{"input_tokens":0,"output_tokens":0}}}`+"\n\n"...)
+	}
+	if choice := firstOf(c.choices); choice != nil {
+		dst = s.choice(dst, choice, &c, st)
+	}
+	return dst
+}
+
+// AppendEnd implements Converter: a stream that ended without [DONE] is as
+// complete as one with it.
+func (anthropicToChat) AppendEnd(dst []byte, clean bool, st *ConvState) []byte {
+	if !clean {
+		return dst
+	}
+	return st.stream.finish(dst)
+}
+
+// choice appends the events of choices[0].
+func (s *streamState) choice(dst, raw []byte, c *chatChunk, st *ConvState) []byte {
+	var delta, finish []byte
+	for m := membersOf(raw); m.next(); {
+		switch string(plainKey(m.key)) {
+		case "delta":
+			delta = m.val
+		case "finish_reason":
+			finish = m.val
+		}
+	}
+	var text, reasoning, plain, calls []byte
+	for m := membersOf(delta); m.next(); {
+		switch string(plainKey(m.key)) {
+		case "content":
+			text = m.val
+		case "reasoning_content":
+			reasoning = m.val
+		case "reasoning":
+			plain = m.val
+		case "tool_calls":
+			calls = m.val
+		}
+	}
+	if part := reasoningOf(reasoning, plain); part != nil {
+		if s.open != thinkingBlock {
+			dst = s.begin(dst, thinkingBlock)
+			dst = append(dst, `{"type":"thinking","thinking":""}}`+"\n\n"...)
+		}
+		dst = appendDelta(dst, s.index, `{"type":"thinking_delta","thinking":`, part)
+	}
+	if nonEmptyString(text) {
+		if s.open != textBlock {
+			dst = s.begin(dst, textBlock)
+			dst = append(dst, `{"type":"text","text":""}}`+"\n\n"...)
+		}
+		dst = appendDelta(dst, s.index, `{"type":"text_delta","text":`, text)
+	}
+	for e := elementsOf(calls); e.next(); {
+		dst = s.call(dst, readCall(e.val), st)
+	}
+	if reason := trimmed(finish); len(reason) > 0 && string(reason) != "null" {
+		dst = s.end(dst)
+		s.pending, s.reason = true, stopReason(reason)
+		s.count(c.usage, false)
+	}
+	return dst
+}
+
+func (s *streamState) call(dst []byte, c chatCall, st *ConvState) []byte {
+	if KindOf(c.index) != Number {
+		return dst
+	}
+	block, ok := s.calls.of(c.index)
+	if !ok {
+		dst = s.begin(dst, callBlock)
+		dst = c.appendBlock(dst, st)
+		dst = append(dst, `,"input":{}}}`+"\n\n"...)
+		block = s.index
+		s.calls.add(c.index, block)
+	}
+	if nonEmptyString(c.arguments) {
+		dst = appendDelta(dst, block, `{"type":"input_json_delta","partial_json":`, c.arguments)
+	}
+	return dst
+}
+
+// begin closes the open block and begins the event that opens another.
+func (s *streamState) begin(dst []byte, kind blockKind) []byte {
+	dst = s.end(dst)
+	s.open, s.index = kind, s.next
+	s.next++
+	dst = strconv.AppendInt(append(dst, blockStart...), int64(s.index), 10)
+	return append(dst, `,"content_block":`...)
+}
+
+// end closes the open block if there is one.
+func (s *streamState) end(dst []byte) []byte {
+	if s.open == noBlock {
+		return dst
+	}
+	s.open = noBlock
+	dst = strconv.AppendInt(append(dst, blockStop...), int64(s.index), 10)
+	return append(dst, "}\n\n"...)
+}
+
+func appendDelta(dst []byte, index int, head string, part []byte) []byte {
+	dst = strconv.AppendInt(append(dst, blockDelta...), int64(index), 10)
+	dst = append(append(dst, `,"delta":`...), head...)
+	return append(append(dst, part...), "}}\n\n"...)
+}
+
+// count takes usage in if raw is a report of it.
+func (s *streamState) count(raw []byte, late bool) {
+	if KindOf(raw) == Object {
+		s.usage, s.counts, s.late = chatTallyOf(raw), true, late
+	}
+}
+
+// finish appends what is owed when the provider has nothing more to say.
+func (s *streamState) finish(dst []byte) []byte {
+	if s.stopped || !s.started {
+		return dst
+	}
+	if !s.pending {
+		dst = s.end(dst)
+		s.reason, s.usage, s.counts = "end_turn", chatTally{}, true
+	}
+	return s.stop(dst)
+}
+
+// stop appends message_delta and message_stop.
+func (s *streamState) stop(dst []byte) []byte {
+	s.stopped = true
+	dst = append(append(append(dst, messageDelta...), s.reason...), `"}`...)
+	if s.counts {
+		dst = s.usage.appendTo(append(dst, `,"usage":`...), s.usage.read > 0, s.late && s.usage.created)
+	}
+	return append(append(dst, "}\n\n"...), messageStop...)
+}
