@@ -10,7 +10,8 @@
 //	compile.go       candidate -> *Route, compiled once, kept by ristretto
 //	phases.go        global rules and plugins by priority
 //	aiproxy.go       content type, body, protocol (access phase of the proxy)
-//	attempt.go       one call of one instance, and what its answer means
+//	attempt.go       one call of one instance
+//	answer.go        what its answer means, when it is no stream
 //	upstream.go      a route without an AI proxy: its upstream and the node
 //	proxy.go         one request to a node, tried again where that is allowed
 //	proxy_answer.go  what the node said

@@ -262,37 +262,6 @@ func (e *Engine) Reopen() {
 	})
 }
 
-// expireState drops long-lived values that nothing uses any more.
-func (e *Engine) expireState() {
-	tick := time.NewTicker(time.Minute)
-	defer tick.Stop()
-	for {
-		select {
-		case <-e.stop:
-			return
-		case now := <-tick.C:
-			used := map[string]bool{}
-			e.snap.Load().routes.each(func(_ string, ent *entry) {
-				if rt := ent.hot.at.Load(); rt != nil {
-					for _, key := range rt.holds {
-						used[key] = true
-					}
-				}
-			})
-			e.snap.Load().routes.each(func(id string, ent *entry) {
-				if ent.checked {
-					used[balanceKey(id)] = true
-				}
-			})
-			e.snap.Load().upstreams.each(func(id string, _ *upstreamEntry) { used[upstreamKey(id)] = true })
-			for _, key := range e.snap.Load().holds {
-				used[key] = true
-			}
-			e.state.expire(now.Add(-stateIdle), func(key string) bool { return used[key] })
-		}
-	}
-}
-
 // Streams returns how many streams are open.
 func (e *Engine) Streams() int64 { return e.streams.Load() }
 
