@@ -34,7 +34,11 @@ func (f *flow) readBody(limit int64) plugin.Verdict {
 	if src == nil {
 		return 0
 	}
-	if want := min(declared, 1<<20) + 1; int64(cap(f.raw)) < want {
+	switch want := int(min(declared, 1<<20)) + 1; {
+	case cap(f.raw) >= want:
+	case want > keepBuffer:
+		f.raw = getBig(want)
+	default:
 		f.raw = make([]byte, 0, max(want, 4<<10))
 	}
 	for {

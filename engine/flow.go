@@ -157,6 +157,10 @@ func (f *flow) release() {
 	f.Ctx.Reset()
 	f.out.Reset()
 	f.ex.Reset()
+	if cap(f.raw) > keepBuffer {
+		putBig(f.raw)
+		f.raw = nil
+	}
 	for _, b := range []*[]byte{&f.raw, &f.head, &f.answer, &f.line, &f.own, &f.resp, &f.converted, &f.early} {
 		if cap(*b) > keepBuffer {
 			*b = nil
