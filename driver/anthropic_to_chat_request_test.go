@@ -129,6 +129,7 @@ func TestAnthropicRequestSystem(t *testing.T) {
 	bill(`x-anthropic-billing-header:; ;`, ``)
 	bill(`x-anthropic-billing-header:`, ``)
 	bill(`x\u002danthropic-billing-header: a=\"\u00e9\"; cch=1;`, `x-anthropic-billing-header:a=\"é\"`)
+	bill(`X-Anthropic-Billing-Header: \u0061=b; cch=\u0031; cch=2; c=\u0064; cch=`, `x-anthropic-billing-header:a=b; c=d`)
 	bill(`x-anthropic-billing-heade: cch=1;`, `x-anthropic-billing-heade: cch=1;`)
 	bill(` x-anthropic-billing-header: cch=1;`, ` x-anthropic-billing-header: cch=1;`)
 	f("array form only", `"x-anthropic-billing-header: cch=1;"`, `"x-anthropic-billing-header: cch=1;"`)

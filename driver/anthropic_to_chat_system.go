@@ -44,7 +44,9 @@ func (q *chatRequest) systemText(raw []byte) {
 		q.dst = append(q.dst, raw[1:len(raw)-1]...)
 		return
 	}
-	rest := bytes.Trim(withoutCCH(s[len(billingHeader):]), "; ")
+	// Where s is in buf already, what is written stays behind what is read.
+	q.names.buf = appendWithoutCCH(q.names.buf[:0], s[len(billingHeader):])
+	rest := bytes.Trim(q.names.buf, "; ")
 	if len(rest) == 0 {
 		return
 	}
@@ -54,21 +56,22 @@ func (q *chatRequest) systemText(raw []byte) {
 	q.dst = append(q.dst[:at], q.dst[at+1:len(q.dst)-1]...)
 }
 
-// withoutCCH takes every cch entry out, with a space before and the semicolon behind it.
-func withoutCCH(s []byte) (out []byte) {
+// appendWithoutCCH appends s but its cch entries, each with a space before and
+// the semicolon behind it.
+func appendWithoutCCH(dst, s []byte) []byte {
 	for {
 		k := bytes.Index(s, []byte("cch="))
 		if k < 0 {
-			return append(out, s...)
+			return append(dst, s...)
 		}
 		head := s[:k]
 		if k > 0 && s[k-1] == ' ' {
 			head = s[:k-1]
 		}
-		out = append(out, head...)
+		dst = append(dst, head...)
 		end := bytes.IndexByte(s[k:], ';')
 		if end < 0 {
-			return out
+			return dst
 		}
 		s = s[k+end+1:]
 	}

@@ -50,6 +50,10 @@ func (st *ConvState) Reset() {
 	st.stream.reset()
 }
 
+// Ended tells whether the client has got the end of its stream, message or
+// error: nothing may be added any more, whatever the provider does next.
+func (st *ConvState) Ended() bool { return st.stream.stopped }
+
 // converters are tried in this order where a provider does not speak the
 // client's protocol itself.
 var converters = [...]Converter{anthropicToChat{}, embeddingsToPredict{}}

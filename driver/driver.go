@@ -133,8 +133,14 @@ func (in *Instance) compileBody(cfg *Config, r *resolver) error {
 				continue
 			}
 			in.edits = append(in.edits, e)
-			if e.key == "model" {
+			switch e.key {
+			case "model":
 				in.model, in.hasModel = scalarText(m.val), true
+			case "max_tokens":
+				if in.row.maxTokens[OpenAIChat].remove == "" {
+					break
+				}
+				in.Warnings = append(in.Warnings, "options.max_tokens is sent next to the max_completion_tokens of converted Anthropic requests: override.llm_options.max_tokens sets only that")
 			}
 		}
 	}

@@ -81,6 +81,8 @@ func TestValidateWarnings(t *testing.T) {
 	f(`{"provider":"azure-openai","auth":{}}`, 1)
 	f(`{"provider":"azure-openai","auth":{},"override":{"endpoint":"https://x"}}`, 0)
 	f(`{"provider":"openai","auth":{"header":{"Host":"x"}}}`, 1)
+	f(`{"provider":"openai","auth":{},"options":{"max_tokens":5}}`, 1)
+	f(`{"provider":"deepseek","auth":{},"options":{"max_tokens":5}}`, 0)
 }
 
 func TestCompileErrors(t *testing.T) {

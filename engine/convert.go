@@ -36,8 +36,9 @@ func (f *flow) convert(in *instance) failure {
 // convertedAnswer passes a whole answer on in the client's protocol. A body
 // that the converter does not know goes as it is.
 func (f *flow) convertedAnswer(a *plugin.Attempt) failure {
-	out, ok, err := f.conv.AppendResponse(f.converted[:0], f.answer, a.Status, &f.cst)
-	f.converted = out
+	// Not into f.converted: log variables still point into the request there.
+	out, ok, err := f.conv.AppendResponse(f.restated[:0], f.answer, a.Status, &f.cst)
+	f.restated = out
 	switch {
 	case err != nil:
 		return failure{status: fasthttp.StatusInternalServerError, contentType: plugin.Text, body: []byte(err.Error())}

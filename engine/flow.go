@@ -44,7 +44,8 @@ type flow struct {
 
 	conv      driver.Converter // of the attempt; nil: the provider speaks the client's protocol
 	cst       driver.ConvState
-	converted []byte // what the converter made: the request, then a plain answer
+	converted []byte // the request that the converter made
+	restated  []byte // the plain answer that it made
 	early     []byte // bytes of a stream that were read before its head went out
 	begun     begun
 
@@ -161,7 +162,7 @@ func (f *flow) release() {
 		putBig(f.raw)
 		f.raw = nil
 	}
-	for _, b := range []*[]byte{&f.raw, &f.head, &f.answer, &f.line, &f.own, &f.resp, &f.converted, &f.early} {
+	for _, b := range []*[]byte{&f.raw, &f.head, &f.answer, &f.line, &f.own, &f.resp, &f.converted, &f.restated, &f.early} {
 		if cap(*b) > keepBuffer {
 			*b = nil
 		}

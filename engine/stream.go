@@ -217,6 +217,9 @@ func (f *flow) Tap(ev sse.Event) sse.Mark {
 // AppendFault implements sse.Hooks: the error event that ends a stream which
 // the provider broke off.
 func (f *flow) AppendFault(dst []byte, cause error) []byte {
+	if f.conv != nil && f.cst.Ended() {
+		return dst // the client has the end of its message already
+	}
 	code, text := "upstream_stream_truncated", "the upstream closed the stream before it was complete"
 	if cause == sse.ErrStalled {
 		code, text = "upstream_stream_timeout", "the upstream stopped sending before the stream was complete"

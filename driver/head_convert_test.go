@@ -1,0 +1,43 @@
+package driver
+
+import "testing"
+
+// ai-proxy.md section 4.1.9.
+func TestHeadConverted(t *testing.T) {
+	const end = "content-type: application/json\r\ncontent-length: 7\r\n\r\n"
+	f := func(mark, auth, headers, extra, want string) {
+		t.Helper()
+		in := compile(t, `{"provider":"openai","auth":{"header":`+auth+`}}`)
+		rq := HeadInput{Client: AnthropicMessages, Target: OpenAIChat, Headers: []byte(headers), Extra: []byte(extra), ContentLength: 7}
+		got, err := in.AppendHead([]byte("keep"), &rq)
+		want = "keepPOST /v1/chat/completions HTTP/1.1\r\nhost: api.openai.com\r\n" + want
+		if err != nil || string(got) != want+end {
+			t.Errorf("%s: %v\n got %q\nwant %q", mark, err, got, want+end)
+		}
+		if n := testing.AllocsPerRun(10, func() { got, _ = in.AppendHead(got[:0], &rq) }); n != 0 && !underRace {
+			t.Errorf("%s: %v allocations", mark, n)
+		}
+	}
+	f("none", `{}`, "", "", "")
+	f("T: an 27", `{}`, "X-Api-Key: k\r\nUser-Agent: u\r\n", "", "user-agent: u\r\nauthorization: Bearer k\r\n")
+	f("T: an 28", `{}`, "X-Api-Key: k\r\nAuthorization: Bearer c\r\n", "", "authorization: Bearer c\r\n")
+	f("4.1.9", `{"Authorization":"Bearer a"}`, "x-api-key: k\r\nAuthorization: Bearer c\r\nA: 1\r\n", "", "a: 1\r\nauthorization: Bearer a\r\n")
+	f("after auth", `{"X-Api-Key":"a","B":"2"}`, "X-Api-Key: k\r\nA: 1\r\n", "", "a: 1\r\nauthorization: Bearer a\r\nb: 2\r\n")
+	f("after auth", `{"X-Api-Key":"a"}`, "Authorization: Bearer c\r\n", "", "authorization: Bearer c\r\n")
+	f("empty key", `{}`, "X-Api-Key:\r\nA: 1\r\n", "", "a: 1\r\n")
+	f("dropped", `{"Anthropic-Beta":"b","X-Stainless-X":"x"}`, "Anthropic-Version: 2023-06-01\r\nanthropic-beta: x\r\nX-Stainless-Lang: js\r\nAnthropicx: 1\r\nX-Stainles: 2\r\nanthropic-: 3\r\n", "anthropic-dangerous: 1\r\nX-Id: 4\r\n",
+		"anthropicx: 1\r\nx-stainles: 2\r\nx-id: 4\r\n")
+	f("of a plugin", `{}`, "X-Api-Key: k\r\n", "x-api-key: p\r\n", "authorization: Bearer p\r\n")
+	f("hop by hop", `{}`, "Connection: x-api-key\r\nX-Api-Key: k\r\n", "", "")
+	f("folded", `{}`, "X-Api-Key: k\r\n l\r\nA: 1:2\r\n", "", "a: 1:2\r\nauthorization: Bearer k   l\r\n")
+
+	// Nothing of this where no converter is at work.
+	in := compile(t, `{"provider":"anthropic","auth":{"header":{"x-api-key":"a","anthropic-version":"1"}}}`)
+	const kept = "anthropic-beta: b\r\nx-stainless-os: l\r\nx-api-key: a\r\nanthropic-version: 1\r\n" + end
+	for client, target := range map[Proto]Proto{AnthropicMessages: AnthropicMessages, OpenAIChat: OpenAIChat} {
+		got, _ := in.AppendHead(nil, &HeadInput{Client: client, Target: target, Headers: []byte("Anthropic-Beta: b\r\nX-Stainless-OS: l\r\nX-Api-Key: k\r\n"), ContentLength: 7})
+		if want := "POST " + in.Path(target) + " HTTP/1.1\r\nhost: api.anthropic.com\r\n" + kept; string(got) != want {
+			t.Errorf("got %q\nwant %q", got, want)
+		}
+	}
+}
