@@ -4,7 +4,9 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -28,12 +30,25 @@ func (e *Engine) newTokens() *vertex.Cache {
 	})
 }
 
-// writeTokens prints the state of the access tokens.
+// writeTokens prints the state of the access tokens. Accounts and policies that
+// share an instance's name are one series: sums, and the time of the token that
+// ends first.
 func (e *Engine) writeTokens(w io.Writer) {
+	sums := map[string]*vertex.Stats{}
 	e.tokens.Each(func(s vertex.Stats) {
-		l := "instance=" + strconv.Quote(s.Instance)
+		t := sums[s.Instance]
+		if t == nil {
+			sums[s.Instance] = &s
+			return
+		}
+		t.Mints += s.Mints
+		t.Failures += s.Failures
+		t.Left = min(t.Left, s.Left)
+	})
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
+		s, l := sums[name], "instance="+strconv.Quote(name)
 		fmt.Fprintf(w, "headrace_gcp_token_mints_total{%s} %d\n", l, s.Mints)
 		fmt.Fprintf(w, "headrace_gcp_token_failures_total{%s} %d\n", l, s.Failures)
 		fmt.Fprintf(w, "headrace_gcp_token_seconds_left{%s} %d\n", l, int64(s.Left.Seconds()))
-	})
+	}
 }

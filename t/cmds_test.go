@@ -48,6 +48,8 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"share":   (*state).cmdShare,
 		"traffic": (*state).cmdTraffic,
 		"churn":   (*state).cmdChurn,
+		"google":  (*state).cmdGoogle,
+		"frames":  (*state).cmdFrames,
 	}
 	cmds := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, f := range table {
@@ -92,6 +94,7 @@ type state struct {
 	resp       *reply
 	routes     []map[string]any // of conf/apisix.yaml, by the route command
 	traffic    *traffic
+	google     *tokenServer
 	routines   int    // goroutines of the gateway before the first request
 	profile    string // the latest profile of them
 }
@@ -367,8 +370,13 @@ func (s *state) cmdRoute(args []string) (string, error) {
 	return "", os.WriteFile(path, append(text, "#END\n"...), 0o644)
 }
 
+// merge puts src over dst; null takes away what dst has.
 func merge(dst, src map[string]any) {
 	for k, v := range src {
+		if _, ok := dst[k]; ok && v == nil {
+			delete(dst, k)
+			continue
+		}
 		a, aok := dst[k].(map[string]any)
 		b, bok := v.(map[string]any)
 		if aok && bok {

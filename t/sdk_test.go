@@ -38,6 +38,7 @@ func TestSDK(t *testing.T) {
 		{`{timeout: 3000}`, "/v1/*", "openai"},
 		{`{timeout: 3000, provider: anthropic, auth: {header: {x-api-key: sk-ant}}}`, "/anthropic/*", "anthropic"},
 		{`{timeout: 3000, provider: anthropic, auth: {header: {Authorization: Bearer sk-ant-token}}}`, "/bearer/*", "bearer"},
+		{`{timeout: 3000}`, "/converted/*", "converted"},
 	} {
 		if _, err := s.cmdRoute(r); err != nil {
 			t.Fatal(err)

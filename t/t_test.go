@@ -2,8 +2,8 @@
 // it, and drives it by scripts. A script is a .txtar file in the folder of its
 // area: commands on top, the files they use below. Besides testscript's own
 // commands (https://pkg.go.dev/github.com/rogpeppe/go-internal/testscript)
-// there are those of cmds_test.go, client_test.go, assert_test.go and
-// multi_test.go; each is described where it is defined.
+// there are those of cmds_test.go, client_test.go, assert_test.go,
+// multi_test.go, google_test.go and frames_test.go; each is described where it is defined.
 //
 //	go test ./t                                   everything
 //	go test ./t -run 'TestScripts/stream'         one area
@@ -36,7 +36,7 @@ var (
 )
 
 // areas are the folders with scripts.
-var areas = []string{"admin", "check", "log", "metrics", "mock", "multi", "proxy", "seeds", "serve", "stream"}
+var areas = []string{"admin", "bedrock", "check", "convert", "log", "metrics", "mock", "multi", "proxy", "seeds", "serve", "stream", "vertex"}
 
 // binary is the program under test, built once by TestMain.
 var binary string
@@ -154,7 +154,7 @@ func setup(t *testing.T, env *testscript.Env) error {
 
 // setPorts puts NAME_PORT and NAME, the address, into the environment.
 func setPorts(env *testscript.Env) {
-	for _, name := range []string{"TRAFFIC", "ADMIN", "METRICS", "CONTROL", "STATUS", "MOCK", "SPARE", "A", "B", "C", "HEALTH", "VECTORS"} {
+	for _, name := range []string{"TRAFFIC", "ADMIN", "METRICS", "CONTROL", "STATUS", "MOCK", "SPARE", "A", "B", "C", "HEALTH", "VECTORS", "TOKENS"} {
 		port := freePort()
 		env.Setenv(name+"_PORT", strconv.Itoa(port))
 		env.Setenv(name, "127.0.0.1:"+strconv.Itoa(port))

@@ -7,6 +7,7 @@ import { gateway, lastRequest, mocked, upstreamFreed, weather } from './lib.mjs'
 const options = { maxRetries: 0, timeout: 10_000 };
 const client = new Anthropic({ ...options, apiKey: 'client-key', authToken: null, baseURL: gateway + '/anthropic' });
 const bearer = new Anthropic({ ...options, apiKey: null, authToken: 'client-token', baseURL: gateway + '/bearer' });
+const converted = new Anthropic({ ...options, apiKey: 'client-key', authToken: null, baseURL: gateway + '/converted' });
 const ask = { model: 'claude', max_tokens: 64, messages: [{ role: 'user', content: 'What is 1+1?' }] };
 const tools = [{ name: 'get_weather', input_schema: weather }];
 
@@ -99,6 +100,71 @@ for (const [name, script] of [['cut', { cut: 4 }], ['cut by a reset', { reset: 4
     await assert.rejects(async () => {
       for await (const event of stream) void event;
     });
+    await upstreamFreed();
+  });
+}
+
+// The same client on a provider of OpenAI's chat protocol.
+test('converted, plain', async () => {
+  const answer = await converted.messages.create({ ...ask, system: 'Be brief.' });
+  assert.equal(answer.type, 'message');
+  assert.equal(answer.content[0].text, '1+1 equals 2.');
+  assert.equal(answer.stop_reason, 'end_turn');
+  assert.ok(answer.usage.input_tokens > 0 && answer.usage.output_tokens > 0);
+  const seen = await lastRequest();
+  assert.equal(seen.path, '/v1/chat/completions');
+  assert.equal(seen.headers.authorization, 'Bearer sk-up', 'the key of the route is the only one');
+  for (const name of ['x-api-key', 'anthropic-version', 'x-stainless-lang']) {
+    assert.equal(seen.headers[name], undefined, name);
+  }
+  assert.equal(seen.json.messages[0].role, 'system');
+});
+
+test('converted, stream', async () => {
+  for (const script of [{}, { split: 1 }, { split: 'random' }, { crlf: 1 }, { 'chunk-size': 3 }]) {
+    const stream = converted.messages.stream(ask, mocked(script));
+    let text = '';
+    stream.on('text', (t) => (text += t));
+    const answer = await stream.finalMessage();
+    assert.equal(text, '1+1 equals 2.', JSON.stringify(script));
+    assert.equal(answer.content[0].text, text);
+    assert.equal(answer.stop_reason, 'end_turn');
+    assert.equal(answer.usage.output_tokens, 3);
+  }
+});
+
+test('converted, tools', async () => {
+  for (const name of ['get_weather', 'weather.get']) {
+    const offer = { ...ask, tools: [{ name, input_schema: weather }], tool_choice: { type: 'tool', name } };
+    for (const answer of [await converted.messages.create(offer), await converted.messages.stream(offer).finalMessage()]) {
+      const call = answer.content.find((c) => c.type === 'tool_use');
+      assert.equal(answer.stop_reason, 'tool_use');
+      assert.equal(call.name, name);
+      assert.equal(typeof call.input.city, 'string');
+      await converted.messages.create({
+        ...offer,
+        messages: [
+          ...ask.messages,
+          { role: 'assistant', content: answer.content },
+          { role: 'user', content: [{ type: 'tool_result', tool_use_id: call.id, content: 'rain' }] },
+        ],
+      });
+      const sent = (await lastRequest()).json.messages;
+      assert.deepEqual(sent[2], { role: 'tool', tool_call_id: call.id, content: 'rain' });
+      assert.deepEqual(JSON.parse(sent[1].tool_calls[0].function.arguments), call.input);
+    }
+  }
+});
+
+for (const [status, kind] of [[400, Anthropic.BadRequestError], [429, Anthropic.RateLimitError], [500, Anthropic.InternalServerError]]) {
+  test(`converted, status ${status}`, async () => {
+    await assert.rejects(converted.messages.create(ask, mocked({ status })), (err) => err instanceof kind && err.status === status);
+  });
+}
+
+for (const [name, script] of [['cut', { cut: 4 }], ['stalled', { stall: 4 }], ['ended by an error event', { 'error-event': 4 }]]) {
+  test(`a converted stream that is ${name} raises an error`, async () => {
+    await assert.rejects(converted.messages.stream(ask, mocked(script)).finalMessage());
     await upstreamFreed();
   });
 }
