@@ -49,7 +49,9 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"traffic": (*state).cmdTraffic,
 		"churn":   (*state).cmdChurn,
 		"google":  (*state).cmdGoogle,
-		"frames":  (*state).cmdFrames,
+
+		"blackhole": (*state).cmdBlackhole,
+		"frames":    (*state).cmdFrames,
 	}
 	cmds := map[string]func(*testscript.TestScript, bool, []string){}
 	for name, f := range table {
