@@ -39,7 +39,7 @@ func (f *flow) readBody(limit int64) plugin.Verdict {
 	case want > keepBuffer:
 		f.raw = getBig(want)
 	default:
-		f.raw = make([]byte, 0, max(want, 4<<10))
+		f.raw = make([]byte, 0, max(want, 1<<10))
 	}
 	for {
 		if len(f.raw) == cap(f.raw) {

@@ -34,6 +34,11 @@ type Source interface {
 	Done(reuse bool)
 }
 
+// Waiter is a Source that can wait without a buffer. Wait returns nil when a
+// Read would not wait, also at the end of the body, and otherwise the error
+// that the Read would have returned.
+type Waiter interface{ Wait() error }
+
 // Framing says how the client finds the end of its body.
 type Framing uint8
 
@@ -106,9 +111,17 @@ func (p *Pump) Run(r *Relay, src Source, w io.Writer, head []byte, fr Framing, l
 			return p.finish(nil, ErrClientGone, false)
 		}
 	}
+	waiter, _ := src.(Waiter)
 	var linger time.Time // end of the wait for the upstream's end
-	for {
-		n, rerr := src.Read(p.buf.mem[roomFront : roomFront+roomData])
+	for drained := true; ; {
+		n, rerr := 0, error(nil)
+		if drained && waiter != nil && src.Buffered() == 0 {
+			rerr = p.idle(waiter)
+		}
+		if rerr == nil {
+			n, rerr = src.Read(p.buf.mem[roomFront : roomFront+roomData])
+		}
+		drained = n < roomData
 		if gone != nil && gone() {
 			return p.abandon()
 		}
@@ -141,6 +154,17 @@ func (p *Pump) Run(r *Relay, src Source, w io.Writer, head []byte, fr Framing, l
 		}
 		src.SetWait(wait)
 	}
+}
+
+// idle waits for the next bytes without a buffer: most streams are idle most
+// of the time, and the buffer is most of what they hold.
+func (p *Pump) idle(w Waiter) error {
+	p.buf.big = kept(p.buf.big)
+	buffers.Put(p.buf)
+	p.buf = nil
+	err := w.Wait()
+	p.buf = buffers.Get().(*buffer)
+	return err
 }
 
 // Sent reports whether the client has got the head, or a part of it. If not, and
@@ -233,8 +257,10 @@ func (p *Pump) release() {
 	if !p.freed {
 		p.free(false)
 	}
-	p.buf.big = kept(p.buf.big)
-	buffers.Put(p.buf)
+	if p.buf != nil {
+		p.buf.big = kept(p.buf.big)
+		buffers.Put(p.buf)
+	}
 	p.r, p.src, p.w, p.head, p.buf = nil, nil, nil, nil, nil
 }
 
