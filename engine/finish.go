@@ -24,25 +24,43 @@ func (f *flow) finish(err error) {
 		f.Status = statusGone
 	}
 	f.Times.Total = time.Since(f.Times.Start)
+	f.record()
+	c.phase = phaseIdle
+	f.release()
+}
+
+// record counts and logs the finished request. The client has its answer by
+// now, and above a plain answer there is only the server, which a panic would
+// take down: a logger that panics loses its own line and those after it.
+func (f *flow) record() {
+	defer func() {
+		if r := recover(); r != nil {
+			f.e.log.Error("BUG: panic while logging a request", "panic", r, "stack", string(debug.Stack()))
+		}
+	}()
 	f.count()
 	f.snap.globals.runLog(&f.Ctx)
 	if f.rt != nil {
 		f.rt.runLog(&f.Ctx)
 	}
 	f.e.accessLog.write(f)
-	c.phase = phaseIdle
-	f.release()
 }
 
 // guardStream is guard for the goroutine of a stream: the connection ends.
 func (f *flow) guardStream() {
-	r := recover()
-	if r == nil {
-		return
+	if r := recover(); r != nil {
+		f.bury(r)
 	}
-	f.e.log.Error("BUG: panic while relaying a stream", "panic", r, "stack", string(debug.Stack()))
-	if c := f.conn; c != nil {
-		c.detach()
-		f.freeUpstream()
+}
+
+// bury ends a request that panicked with r: nothing of it stays open, and it
+// is counted and logged as far as it came.
+func (f *flow) bury(r any) {
+	f.e.log.Error("BUG: panic while serving a request", "panic", r, "stack", string(debug.Stack()))
+	if f.conn != nil {
+		f.conn.detach()
 	}
+	f.freeUpstream()
+	f.Times.Total = time.Since(f.Times.Start)
+	f.record()
 }

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"runtime/debug"
-
 	"github.com/valyala/fasthttp"
 
 	"headrace/plugin"
@@ -84,11 +82,8 @@ func (f *flow) guard() {
 	if r == nil {
 		return
 	}
-	f.e.log.Error("BUG: panic while serving a request", "panic", r, "stack", string(debug.Stack()))
-	if f.conn != nil {
-		f.conn.detach()
-	}
-	f.freeUpstream()
+	f.Status = fasthttp.StatusInternalServerError
+	f.bury(r)
 	if ctx := f.HTTP; ctx != nil {
 		ctx.Response.Reset()
 		ctx.SetStatusCode(fasthttp.StatusInternalServerError)

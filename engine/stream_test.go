@@ -142,6 +142,55 @@ func TestFilters(t *testing.T) {
 	}
 }
 
+// failing panics in one phase of a request.
+type failing string
+
+func (f failing) FilterHeader(*plugin.Ctx) {
+	if f == "header" {
+		panic("before the answer")
+	}
+}
+
+func (f failing) FilterChunk(_ *plugin.Ctx, dst, chunk []byte, last bool) []byte {
+	if f == "chunk" {
+		panic("within the answer")
+	}
+	return append(dst, chunk...)
+}
+
+func (f failing) Log(*plugin.Ctx) {
+	if f == "log" {
+		panic("after the answer")
+	}
+}
+
+// A plugin that panics harms its own request at most, and the request counts.
+func TestPanic(t *testing.T) {
+	spec := plugin.Spec{Name: "failing", Priority: 1, Schema: schema.MustCompile("failing", `{"type":"object"}`), New: func(conf []byte, _ *plugin.Env) (any, error) {
+		return failing(bytes.Split(conf, []byte{'"'})[3]), nil
+	}}
+	r := newRigWith(t, Options{}, spec)
+	for _, phase := range []string{"header", "chunk", "log"} {
+		r.src.put(conf.Routes, "1", fmt.Sprintf(`{"id":"1","uri":"/c","plugins":{"failing":{"in":%q},"prometheus":{},"ai-proxy":{"provider":"openai","auth":{},"override":{"endpoint":%q}}}}`, phase, r.mock.URL()))
+		stream := r.talk(post("/c", "Connection: close\r\n", chatStream))
+		whole := strings.HasPrefix(stream, "HTTP/1.1 200") && strings.HasSuffix(stream, "data: [DONE]\n\n\r\n0\r\n\r\n")
+		resp, plain := r.do("POST", "/c", chat)
+		if phase == "log" {
+			if !whole || resp.StatusCode != 200 || !strings.Contains(plain, "1+1 equals 2.") {
+				t.Errorf("log: %q, %d %q", stream, resp.StatusCode, plain)
+			}
+		} else if whole || resp.StatusCode != 500 || plain != "" {
+			t.Errorf("%s: %q, %d %q", phase, stream, resp.StatusCode, plain)
+		}
+	}
+	poll(t, "six requests are counted", func() bool { return strings.Contains(r.scrape(), "apisix_http_requests_total 6") })
+	for line := range strings.Lines(r.scrape()) {
+		if strings.HasPrefix(line, "apisix_llm_active_connections{") && !strings.HasSuffix(line, " 0\n") {
+			t.Error("left active: ", line)
+		}
+	}
+}
+
 // A route that changes 50 times under streams loses none of them.
 func TestReloadUnderStreams(t *testing.T) {
 	r := newRig(t, Options{})
