@@ -31,7 +31,7 @@ func (g *gateway) engineOptions() (engine.Options, error) {
 		shown = version
 	}
 	return engine.Options{
-		Log: g.log, Version: shown, Env: os.LookupEnv,
+		Log: g.log, Version: shown, Env: os.LookupEnv, Strict: c.Headrace.Compat == "strict",
 		MaxHead:       int(c.Headrace.MaxHeadBytes),
 		HeaderTimeout: c.Nginx.HTTP.ClientHeaderTimeout, BodyTimeout: c.Nginx.HTTP.ClientBodyTimeout,
 		SendTimeout: send, IdleTimeout: c.Nginx.HTTP.KeepaliveTimeout,

@@ -19,17 +19,6 @@ func stopReason(finish []byte) string {
 	return "end_turn"
 }
 
-// reasoningOf is the first of two members that is a string with content.
-func reasoningOf(content, plain []byte) []byte {
-	if nonEmptyString(content) {
-		return content
-	}
-	if nonEmptyString(plain) {
-		return plain
-	}
-	return nil
-}
-
 // isFault tells whether a member named error reports one.
 func isFault(raw []byte) bool {
 	k := KindOf(raw)

@@ -39,13 +39,6 @@ func (q *chatRequest) openAs(role []byte) {
 	q.dst = append(append(q.dst, `{"role":`...), role...)
 }
 
-// next begins an element of the array that is open.
-func (q *chatRequest) next() {
-	if q.dst[len(q.dst)-1] != '[' {
-		q.dst = append(q.dst, ',')
-	}
-}
-
 // message writes what a message becomes. what says what is wrong with it, ""
 // if nothing is.
 func (q *chatRequest) message(raw []byte) (what string) {

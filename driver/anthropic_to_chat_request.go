@@ -8,7 +8,7 @@ import (
 // Request implements Converter. The body is built from nothing: a field that
 // is not named here never reaches the provider.
 func (anthropicToChat) Request(dst []byte, src *Body, st *ConvState) ([]byte, error) {
-	q := chatRequest{dst: append(dst, '{'), src: src, names: &st.names}
+	q := chatRequest{jsonOut: jsonOut{append(dst, '{')}, src: src, names: &st.names}
 	if raw := q.get("model"); KindOf(raw) == String {
 		q.member("model", raw)
 	}
@@ -43,31 +43,13 @@ func (anthropicToChat) Request(dst []byte, src *Body, st *ConvState) ([]byte, er
 
 // chatRequest builds one chat request.
 type chatRequest struct {
-	dst   []byte
+	jsonOut
 	src   *Body
 	names *toolNames
 }
 
 // get is a top-level member of the client's body; null counts as absent.
 func (q *chatRequest) get(key string) []byte { return notNull(rawOf(q.src, key)) }
-
-// key begins a member of the object that is open.
-func (q *chatRequest) key(name string) {
-	if q.dst[len(q.dst)-1] != '{' {
-		q.dst = append(q.dst, ',')
-	}
-	q.dst = append(append(append(q.dst, '"'), name...), '"', ':')
-}
-
-func (q *chatRequest) member(name string, raw []byte) {
-	q.key(name)
-	q.dst = append(q.dst, raw...)
-}
-
-func (q *chatRequest) text(name, value string) {
-	q.key(name)
-	q.dst = append(append(append(q.dst, '"'), value...), '"')
-}
 
 func (q *chatRequest) copy(name, from string) {
 	if raw := q.get(from); raw != nil {

@@ -15,25 +15,12 @@ func (anthropicToChat) AppendResponse(dst, body []byte, status int, st *ConvStat
 	if k := KindOf(doc); k != Object && k != Array {
 		return dst, false, nil
 	}
-	var id, model, choices, usage, fault []byte
-	for m := membersOf(doc); m.next(); {
-		switch string(plainKey(m.key)) {
-		case "id":
-			id = m.val
-		case "model":
-			model = m.val
-		case "choices":
-			choices = m.val
-		case "usage":
-			usage = m.val
-		case "error":
-			fault = m.val
-		}
+	var d chatDoc
+	d.read(doc)
+	if isFault(d.fault) {
+		return appendFaultBody(dst, d.fault), true, nil
 	}
-	if isFault(fault) {
-		return appendFaultBody(dst, fault), true, nil
-	}
-	choice := firstOf(choices)
+	choice := firstOf(d.choices)
 	if KindOf(choice) != Object {
 		if status >= 400 {
 			return dst, false, nil
@@ -41,20 +28,20 @@ func (anthropicToChat) AppendResponse(dst, body []byte, status int, st *ConvStat
 		return dst, false, errNoChoices
 	}
 	dst = append(dst, `{"id":`...)
-	dst = appendStringOr(dst, id)
+	dst = appendStringOr(dst, d.id)
 	dst = append(dst, `,"type":"message","role":"assistant","model":`...)
 	if len(st.Model) > 0 {
 		dst = AppendString(dst, st.Model)
 	} else {
-		dst = appendStringOr(dst, model)
+		dst = appendStringOr(dst, d.model)
 	}
 	dst = append(dst, `,"content":[`...)
-	dst = appendBlocks(dst, lookup(choice, "message"), st)
+	c := readChoice(choice)
+	dst = appendBlocks(dst, readSaid(c.message), st)
 	dst = append(dst, `],"stop_reason":"`...)
-	finish := lookup(choice, "finish_reason")
-	dst = append(dst, stopReason(trimmed(finish))...)
+	dst = append(dst, stopReason(trimmed(c.finish))...)
 	dst = append(dst, `","usage":`...)
-	t := chatTallyOf(usage)
+	t := chatTallyOf(d.usage)
 	dst = t.appendTo(dst, t.details, t.created)
 	return append(dst, '}'), true, nil
 }
@@ -74,31 +61,18 @@ func (t *chatTally) appendTo(dst []byte, read, creation bool) []byte {
 }
 
 // appendBlocks appends the blocks of an answer; there is always one.
-func appendBlocks(dst, message []byte, st *ConvState) []byte {
-	var text, reasoning, plain, calls []byte
-	for m := membersOf(message); m.next(); {
-		switch string(plainKey(m.key)) {
-		case "content":
-			text = m.val
-		case "reasoning_content":
-			reasoning = m.val
-		case "reasoning":
-			plain = m.val
-		case "tool_calls":
-			calls = m.val
-		}
-	}
+func appendBlocks(dst []byte, said chatSaid, st *ConvState) []byte {
 	start := len(dst)
-	if s := reasoningOf(reasoning, plain); s != nil {
-		dst = append(append(dst, `{"type":"thinking","thinking":`...), s...)
+	if said.reasoning != nil {
+		dst = append(append(dst, `{"type":"thinking","thinking":`...), said.reasoning...)
 		dst = append(dst, `,"signature":""}`...)
 	}
-	if nonEmptyString(text) {
+	if nonEmptyString(said.text) {
 		dst = appendCommaSince(dst, start)
-		dst = append(append(dst, `{"type":"text","text":`...), text...)
+		dst = append(append(dst, `{"type":"text","text":`...), said.text...)
 		dst = append(dst, '}')
 	}
-	for e := elementsOf(calls); e.next(); {
+	for e := elementsOf(said.calls); e.next(); {
 		if KindOf(e.val) != Object {
 			continue
 		}
@@ -119,31 +93,6 @@ func appendCommaSince(dst []byte, start int) []byte {
 		return append(dst, ',')
 	}
 	return dst
-}
-
-// chatCall is an element of tool_calls.
-type chatCall struct{ index, id, name, arguments []byte }
-
-func readCall(raw []byte) (c chatCall) {
-	for m := membersOf(raw); m.next(); {
-		switch string(plainKey(m.key)) {
-		case "index":
-			c.index = m.val
-		case "id":
-			c.id = m.val
-		case "function":
-			c.name, c.arguments = nil, nil
-			for f := membersOf(m.val); f.next(); {
-				switch string(plainKey(f.key)) {
-				case "name":
-					c.name = f.val
-				case "arguments":
-					c.arguments = f.val
-				}
-			}
-		}
-	}
-	return c
 }
 
 // appendBlock begins a tool_use block.

@@ -7,8 +7,8 @@ import (
 	"headrace/sse"
 )
 
-// streamState is how far a converted stream has come.
-type streamState struct {
+// messageStream is how far a stream of Anthropic's events has come.
+type messageStream struct {
 	started bool // message_start is out
 	pending bool // the answer is complete, its usage may follow
 	stopped bool // nothing may follow
@@ -23,10 +23,10 @@ type streamState struct {
 	late   bool // it came after the finish_reason
 }
 
-func (s *streamState) reset() {
+func (s *messageStream) reset() {
 	calls := s.calls
 	calls.reset()
-	*s = streamState{calls: calls}
+	*s = messageStream{calls: calls}
 }
 
 const (
@@ -39,34 +39,9 @@ const (
 	blockStop    = "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":"
 )
 
-// chatChunk is what counts in one chunk of a stream.
-type chatChunk struct{ id, model, choices, usage, fault []byte }
-
-// read tells whether data is one JSON object.
-func (c *chatChunk) read(data []byte) bool {
-	m := membersOf(data)
-	for m.next() {
-		switch string(plainKey(m.key)) {
-		case "id":
-			c.id = m.val
-		case "model":
-			c.model = m.val
-		case "choices":
-			c.choices = m.val
-		case "usage":
-			c.usage = m.val
-		case "error":
-			c.fault = m.val
-		}
-	}
-	// The walk has checked the members; what is left must be the end.
-	i := skipSpace(m.p, m.i)
-	return i < len(m.p) && m.p[i] == '}' && skipSpace(m.p, i+1) == len(m.p)
-}
-
 // AppendEvent implements Converter (ai-proxy.md section 4.3).
 func (anthropicToChat) AppendEvent(dst []byte, ev sse.Event, st *ConvState) []byte {
-	s := &st.stream
+	s := &st.toMessages
 	if s.stopped {
 		return dst
 	}
@@ -84,7 +59,7 @@ func (anthropicToChat) AppendEvent(dst []byte, ev sse.Event, st *ConvState) []by
 	if string(data) == "[DONE]" {
 		return s.finish(dst)
 	}
-	var c chatChunk
+	var c chatDoc
 	if !c.read(data) {
 		return dst
 	}
@@ -120,51 +95,31 @@ func (anthropicToChat) AppendEnd(dst []byte, clean bool, st *ConvState) []byte {
 	if !clean {
 		return dst
 	}
-	return st.stream.finish(dst)
+	return st.toMessages.finish(dst)
 }
 
 // choice appends the events of choices[0].
-func (s *streamState) choice(dst, raw []byte, c *chatChunk, st *ConvState) []byte {
-	var delta, finish []byte
-	for m := membersOf(raw); m.next(); {
-		switch string(plainKey(m.key)) {
-		case "delta":
-			delta = m.val
-		case "finish_reason":
-			finish = m.val
-		}
-	}
-	var text, reasoning, plain, calls []byte
-	for m := membersOf(delta); m.next(); {
-		switch string(plainKey(m.key)) {
-		case "content":
-			text = m.val
-		case "reasoning_content":
-			reasoning = m.val
-		case "reasoning":
-			plain = m.val
-		case "tool_calls":
-			calls = m.val
-		}
-	}
-	if part := reasoningOf(reasoning, plain); part != nil {
+func (s *messageStream) choice(dst, raw []byte, c *chatDoc, st *ConvState) []byte {
+	what := readChoice(raw)
+	said := readSaid(what.delta)
+	if part := said.reasoning; part != nil {
 		if s.open != thinkingBlock {
 			dst = s.begin(dst, thinkingBlock)
 			dst = append(dst, `{"type":"thinking","thinking":""}}`+"\n\n"...)
 		}
 		dst = appendDelta(dst, s.index, `{"type":"thinking_delta","thinking":`, part)
 	}
-	if nonEmptyString(text) {
+	if nonEmptyString(said.text) {
 		if s.open != textBlock {
 			dst = s.begin(dst, textBlock)
 			dst = append(dst, `{"type":"text","text":""}}`+"\n\n"...)
 		}
-		dst = appendDelta(dst, s.index, `{"type":"text_delta","text":`, text)
+		dst = appendDelta(dst, s.index, `{"type":"text_delta","text":`, said.text)
 	}
-	for e := elementsOf(calls); e.next(); {
+	for e := elementsOf(said.calls); e.next(); {
 		dst = s.call(dst, readCall(e.val), st)
 	}
-	if reason := trimmed(finish); len(reason) > 0 && string(reason) != "null" {
+	if reason := trimmed(what.finish); len(reason) > 0 && string(reason) != "null" {
 		dst = s.end(dst)
 		s.pending, s.reason = true, stopReason(reason)
 		s.count(c.usage, false)
@@ -172,7 +127,7 @@ func (s *streamState) choice(dst, raw []byte, c *chatChunk, st *ConvState) []byt
 	return dst
 }
 
-func (s *streamState) call(dst []byte, c chatCall, st *ConvState) []byte {
+func (s *messageStream) call(dst []byte, c chatCall, st *ConvState) []byte {
 	if KindOf(c.index) != Number {
 		return dst
 	}
@@ -191,7 +146,7 @@ func (s *streamState) call(dst []byte, c chatCall, st *ConvState) []byte {
 }
 
 // begin closes the open block and begins the event that opens another.
-func (s *streamState) begin(dst []byte, kind blockKind) []byte {
+func (s *messageStream) begin(dst []byte, kind blockKind) []byte {
 	dst = s.end(dst)
 	s.open, s.index = kind, s.next
 	s.next++
@@ -200,7 +155,7 @@ func (s *streamState) begin(dst []byte, kind blockKind) []byte {
 }
 
 // end closes the open block if there is one.
-func (s *streamState) end(dst []byte) []byte {
+func (s *messageStream) end(dst []byte) []byte {
 	if s.open == noBlock {
 		return dst
 	}
@@ -216,14 +171,14 @@ func appendDelta(dst []byte, index int, head string, part []byte) []byte {
 }
 
 // count takes usage in if raw is a report of it.
-func (s *streamState) count(raw []byte, late bool) {
+func (s *messageStream) count(raw []byte, late bool) {
 	if KindOf(raw) == Object {
 		s.usage, s.counts, s.late = chatTallyOf(raw), true, late
 	}
 }
 
 // finish appends what is owed when the provider has nothing more to say.
-func (s *streamState) finish(dst []byte) []byte {
+func (s *messageStream) finish(dst []byte) []byte {
 	if s.stopped || !s.started {
 		return dst
 	}
@@ -235,7 +190,7 @@ func (s *streamState) finish(dst []byte) []byte {
 }
 
 // stop appends message_delta and message_stop.
-func (s *streamState) stop(dst []byte) []byte {
+func (s *messageStream) stop(dst []byte) []byte {
 	s.stopped = true
 	dst = append(append(append(dst, messageDelta...), s.reason...), `"}`...)
 	if s.counts {

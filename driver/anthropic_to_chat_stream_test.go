@@ -192,12 +192,12 @@ func TestAnthropicStreamManyCalls(t *testing.T) {
 	b.WriteString(`]}}]}`)
 	var st ConvState
 	got := streamed(&st, true, b.String())
-	starts, blocks := strings.Count(got, "event: content_block_start"), len(st.stream.calls.few)+len(st.stream.calls.many)
+	starts, blocks := strings.Count(got, "event: content_block_start"), len(st.toMessages.calls.few)+len(st.toMessages.calls.many)
 	if starts != blocks || blocks < 100 {
 		t.Errorf("%d starts, %d blocks", starts, blocks)
 	}
 	st.Reset()
-	if st.stream.calls.many != nil || len(st.stream.calls.few) != 0 {
+	if st.toMessages.calls.many != nil || len(st.toMessages.calls.few) != 0 {
 		t.Error("calls are left over")
 	}
 }

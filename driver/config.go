@@ -17,12 +17,18 @@ type Config struct {
 	Options      json.RawMessage `json:"options,omitempty"` // an object, copied into every body
 	Override     *Override       `json:"override,omitempty"`
 	Model        json.RawMessage `json:"model,omitempty"` // the older form of 1.6.2, else ignored
+
+	// Strict leaves out what APISIX has no counterpart of: headrace.compat is
+	// strict.
+	Strict bool `json:"-"`
 }
 
-// ProviderConf locates the providers that have regions.
+// ProviderConf locates the providers that have regions, and chooses where one
+// has two ways to be spoken to.
 type ProviderConf struct {
 	ProjectID string `json:"project_id,omitempty"`
 	Region    string `json:"region,omitempty"`
+	API       string `json:"api,omitempty"` // ours: "native" or "openai"
 }
 
 // Auth holds the credentials, in clear or as references.
@@ -187,6 +193,9 @@ func (cfg *Config) Validate() (warnings []string, err error) {
 		}
 	}
 	pc := cfg.ProviderConf
+	if pc != nil && pc.API == apiNative && !row.twoAPIs() {
+		warnings = append(warnings, "provider_conf.api has no effect: provider "+row.name+" has one API only")
+	}
 	switch cfg.Provider {
 	case "vertex-ai":
 		if (pc == nil || pc.ProjectID == "" || pc.Region == "") && endpoint == "" {

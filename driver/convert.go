@@ -39,34 +39,53 @@ type ConvState struct {
 	// the caller before Request. They are read until the answer is complete.
 	Model, RequestModel []byte
 
-	names  toolNames // names that the provider was given for tools
-	stream streamState
+	names      toolNames // names that the provider was given for tools
+	toMessages messageStream
 }
 
 // Reset makes st ready for another exchange and keeps its memory.
 func (st *ConvState) Reset() {
 	st.Model, st.RequestModel = nil, nil
 	st.names.reset()
-	st.stream.reset()
+	st.toMessages.reset()
 }
 
 // Ended tells whether the client has got the end of its stream, message or
 // error: nothing may be added any more, whatever the provider does next.
-func (st *ConvState) Ended() bool { return st.stream.stopped }
+func (st *ConvState) Ended() bool { return st.toMessages.stopped }
 
 // converters are tried in this order where a provider does not speak the
-// client's protocol itself.
-var converters = [...]Converter{anthropicToChat{}, embeddingsToPredict{}}
+// client's protocol itself. Those of APISIX come first; the others are ours
+// and not used under headrace.compat: strict.
+var converters = [...]struct {
+	Converter
+	ours bool
+}{
+	{anthropicToChat{}, false},
+	{embeddingsToPredict{}, false},
+}
 
 // converterFor returns the converter from client to one of the protocols that
 // speaks accepts, nil if there is none.
-func converterFor(client Proto, speaks func(Proto) bool) Converter {
+func converterFor(client Proto, speaks func(Proto) bool, strict bool) Converter {
 	for _, c := range converters {
-		if from, to := c.Pair(); from == client && speaks(to) {
-			return c
+		if from, to := c.Pair(); from == client && speaks(to) && !(strict && c.ours) {
+			return c.Converter
 		}
 	}
 	return nil
+}
+
+// IsExtension tells whether c is a conversion that APISIX does not have. Such a
+// one restates every error of the provider; APISIX's leave those alone that
+// another instance might have been asked for (5.2).
+func IsExtension(c Converter) bool {
+	for i := range converters {
+		if converters[i].Converter == c {
+			return converters[i].ours
+		}
+	}
+	return false
 }
 
 // longestName is more than any name of a protocol takes, spelled with escapes

@@ -32,6 +32,8 @@ type Instance struct {
 
 	row      *provider
 	paths    [protoCount]string // the row's, for this project and region; {model} stays
+	native   bool               // OpenAI's layer of the provider is not used
+	strict   bool               // no conversions but APISIX's
 	noHost   bool               // the host is of the provider's own protocols, not of passthrough
 	gcp      *GCP
 	aws      *AWS
@@ -81,6 +83,8 @@ func CompileInstance(name string, cfg *Config, resolve func(string) (string, err
 	row := providerNamed(cfg.Provider)
 	in := &Instance{Name: name, Provider: row.name, Warnings: warnings, row: row, paths: row.paths, ep: endpoint{host: row.host}}
 	r := &resolver{resolve: resolve}
+	in.strict = cfg.Strict
+	in.native = cfg.ProviderConf != nil && cfg.ProviderConf.API == apiNative && row.twoAPIs() && !in.strict
 	if err := in.compileLocation(cfg.ProviderConf, r); err != nil {
 		return nil, err
 	}
@@ -185,7 +189,7 @@ func (in *Instance) compileRefusals() {
 	// The list is sorted; APISIX's order is that of a hash table.
 	var names []string
 	for _, p := range [...]Proto{AnthropicMessages, BedrockConverse, OpenAIChat, OpenAIEmbeddings, OpenAIResponses, VertexPredict} {
-		if in.row.paths[p] != "" {
+		if in.speaks(p) {
 			names = append(names, p.String())
 		}
 	}
@@ -193,12 +197,14 @@ func (in *Instance) compileRefusals() {
 	for p := range protoCount {
 		in.refusals[p] = fmt.Sprintf("provider %s does not support %s protocol (supported: %s)", in.Provider, p, list)
 		if !in.speaks(p) {
-			in.converters[p] = converterFor(p, in.speaks)
+			in.converters[p] = converterFor(p, in.speaks, in.strict)
 		}
 	}
 }
 
-func (in *Instance) speaks(p Proto) bool { return in.row.paths[p] != "" }
+func (in *Instance) speaks(p Proto) bool {
+	return in.row.paths[p] != "" && !(in.native && p == OpenAIChat)
+}
 
 // Route says which protocol a request of a client's protocol is sent in
 // (ai-proxy.md section 2.4); where that is another one, Converter leads to it.

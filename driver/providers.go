@@ -104,6 +104,15 @@ var providers = [...]provider{
 	},
 }
 
+// apiNative is the provider_conf.api of an instance that is spoken to in the
+// provider's own protocol even where it has a layer of OpenAI's.
+const apiNative = "native"
+
+// twoAPIs tells the providers that speak Anthropic's protocol and OpenAI's.
+func (p *provider) twoAPIs() bool {
+	return p.paths[OpenAIChat] != "" && p.paths[AnthropicMessages] != ""
+}
+
 func providerNamed(name string) *provider {
 	for i := range providers {
 		if providers[i].name == name {

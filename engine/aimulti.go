@@ -83,6 +83,7 @@ func newAIMulti(raw []byte, env *plugin.Env) (any, error) {
 	targets := make([]lb.Target, len(c.Instances))
 	for i := range c.Instances {
 		in := &c.Instances[i]
+		in.cfg.Strict = e.opts.Strict
 		compiled, err := driver.CompileInstance(in.Name, in.cfg, env.Resolve)
 		if err != nil {
 			return nil, fmt.Errorf("instance '%s': %w", in.Name, err)

@@ -150,12 +150,14 @@ func newAIProxy(raw []byte, env *plugin.Env) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	e := env.Owner.(*owned).e
+	cfg.Strict = e.opts.Strict
 	in, err := driver.CompileInstance("ai-proxy-"+cfg.Provider, cfg, env.Resolve)
 	if err != nil {
 		return nil, err
 	}
 	a := c.route()
-	a.instances = []*instance{env.Owner.(*owned).e.connect(in, &c, env.RouteID)}
+	a.instances = []*instance{e.connect(in, &c, env.RouteID)}
 	return a, nil
 }
 

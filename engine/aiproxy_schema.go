@@ -7,7 +7,8 @@ const instanceSchema = `"provider": {"type": "string", "enum": ["openai", "deeps
       "type": "object",
       "properties": {
         "project_id": {"type": "string"},
-        "region": {"type": "string", "minLength": 1}
+        "region": {"type": "string", "minLength": 1},
+        "api": {"type": "string", "enum": ["native", "openai"]}
       }
     },
     "auth": {

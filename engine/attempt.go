@@ -59,6 +59,13 @@ func (f *flow) again() {
 // sendFailure gives the client the failure of the last attempt.
 func (f *flow) sendFailure(fail *failure) {
 	if fail.relayed && f.ai.bound.ErrorResponse() == nil {
+		if driver.IsExtension(f.conv) && isJSON(f.ex.Head.ContentType) {
+			out, ok, _ := f.conv.AppendResponse(f.restated[:0], fail.body, fail.status, &f.cst)
+			if f.restated = out; ok {
+				f.replyUpstream(fail.status, jsonType, out)
+				return
+			}
+		}
 		f.replyUpstream(fail.status, f.ex.Head.ContentType, fail.body)
 		return
 	}

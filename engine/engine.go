@@ -22,6 +22,7 @@ import (
 // Options of an Engine. Zero durations and sizes mean the defaults given.
 type Options struct {
 	Log     *slog.Logger
+	Strict  bool   // headrace.compat is strict: nothing beyond what APISIX answers
 	Version string // after "headrace/" in the Server header; empty: none
 	Env     conf.Env
 

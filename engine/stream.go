@@ -23,14 +23,18 @@ func (f *flow) startStream(a *plugin.Attempt, events bool) {
 		f.replyUpstream(h.Status, h.ContentType, nil)
 		return
 	}
-	if len(h.ContentType) > 0 {
+	framed := events && f.target == driver.BedrockConverse
+	switch {
+	case framed && f.conv != nil:
+		ctx.Response.Header.SetContentType("text/event-stream")
+	case len(h.ContentType) > 0:
 		ctx.Response.Header.SetContentTypeBytes(h.ContentType)
 	}
 	f.settleBody()
 	f.startAnswer(h.Status)
 	f.tr.start(f, events)
 	known := events && f.Proto != driver.Passthrough
-	if f.target == driver.BedrockConverse && events {
+	if framed {
 		f.relay.StartFrames(f, f.tr.orNil(), f.ai.limits, f.t0, known)
 	} else {
 		f.relay.Start(f, f.tr.orNil(), f.ai.limits, f.t0, known, events)

@@ -1,0 +1,35 @@
+package driver
+
+// jsonOut writes JSON by hand. Whether a comma is due is told by the byte
+// before: after an opening brace or bracket there is none.
+type jsonOut struct{ dst []byte }
+
+// key begins a member of the object that is open; name needs no escapes.
+func (o *jsonOut) key(name string) {
+	if o.dst[len(o.dst)-1] != '{' {
+		o.dst = append(o.dst, ',')
+	}
+	o.dst = append(append(append(o.dst, '"'), name...), '"', ':')
+}
+
+// member writes a member whose value is the JSON raw.
+func (o *jsonOut) member(name string, raw []byte) {
+	o.key(name)
+	o.dst = append(o.dst, raw...)
+}
+
+// text writes a member whose value is a string that needs no escapes.
+func (o *jsonOut) text(name, value string) {
+	o.key(name)
+	o.dst = append(append(append(o.dst, '"'), value...), '"')
+}
+
+// next begins an element of the array that is open.
+func (o *jsonOut) next() {
+	if o.dst[len(o.dst)-1] != '[' {
+		o.dst = append(o.dst, ',')
+	}
+}
+
+// raw writes text as it stands.
+func (o *jsonOut) raw(text string) { o.dst = append(o.dst, text...) }
