@@ -57,7 +57,7 @@ func (r *routeMetrics) find(f *flow) *series {
 		node = f.Attempts[n-1].Instance
 	}
 	key := f.line[:0]
-	for _, part := range []string{f.Info.MatchedURI, f.Info.MatchedHost, f.Consumer, node, f.RequestType()} {
+	for _, part := range []string{f.Info.MatchedURI, f.Info.MatchedHost, f.ConsumerName(), node, f.RequestType()} {
 		key = append(append(key, part...), 0)
 	}
 	key = append(append(key, clip(f.RequestModel)...), 0)
@@ -69,7 +69,7 @@ func (r *routeMetrics) find(f *flow) *series {
 		}
 	}
 	return r.add(string(key), labelValues{
-		matchedURI: f.Info.MatchedURI, matchedHost: f.Info.MatchedHost, consumer: f.Consumer, node: node,
+		matchedURI: f.Info.MatchedURI, matchedHost: f.Info.MatchedHost, consumer: f.ConsumerName(), node: node,
 		requestType: f.RequestType(), requestModel: r.g.modelLabel(f.RequestModel), model: r.g.modelLabel(f.Model),
 	}, f.AI)
 }

@@ -14,7 +14,11 @@ import (
 func (f *flow) appendProxyHead(dst []byte, up *upstream, n *upstreamNode, length int64, upgrade []byte) []byte {
 	r := &f.Req
 	dst = append(append(dst, r.Method...), ' ')
-	dst = append(append(dst, originForm(r.URI)...), " HTTP/1.1\r\nHost: "...)
+	target := r.Target
+	if target == nil {
+		target = originForm(r.URI)
+	}
+	dst = append(append(dst, target...), " HTTP/1.1\r\nHost: "...)
 	switch {
 	case up.passHost == "rewrite":
 		f.Upstream.Host = up.host

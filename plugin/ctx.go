@@ -37,14 +37,17 @@ type Times struct {
 	Total      time.Duration // whole request, set before the log phase
 }
 
-// Request is what the client sent, without its body. The byte slices alias
-// memory of the server until the handler returns, then a copy; they are valid
-// through the log phase.
+// Request is what the client sent, without its body, as plugins have left it.
+// The byte slices alias memory of the server until the handler returns, then a
+// copy; they are valid through the log phase. A plugin may put others in the
+// place of Method and Headers (see SetHeader), Path and Query (SetTarget), and
+// another address in that of Remote; URI stays what was sent.
 type Request struct {
 	Method   []byte
 	URI      []byte // as sent, with query
 	Path     []byte // decoded and normalised
 	Query    []byte // raw, without "?"
+	Target   []byte // what an upstream is asked for; nil: URI
 	Host     []byte // as sent, with port
 	Protocol []byte // "HTTP/1.1"
 	Headers  []byte // the header lines as received, each ended by CRLF
@@ -63,6 +66,8 @@ type Ctx struct {
 	Req   Request
 	Info  *Info
 	ID    [32]byte // request id, hexadecimal
+
+	Directory Directory // the consumers of the configuration in force
 
 	// The AI side; zero for other requests.
 	AI           bool // the AI proxy's access phase has accepted the request
@@ -86,7 +91,7 @@ type Ctx struct {
 	Attempts []Attempt
 	Scheme   string // of the last attempt
 	Upstream UpstreamRef
-	Consumer string // authenticated consumer's name
+	Consumer *Consumer // who the caller is; nil: nobody knows
 	Times    Times
 
 	reply Reply

@@ -46,6 +46,8 @@ type Spec struct {
 	// Warn lists what is valid but will not do what its author meant; raw is
 	// what the user wrote. May be nil.
 	Warn func(raw []byte) []string
+	// Credential is the consumer's side of an auth plugin; nil for all others.
+	Credential *CredentialSpec
 	// New makes the value that serves requests. raw passed Schema and Check.
 	New func(raw []byte, env *Env) (any, error)
 }

@@ -111,13 +111,19 @@ var vars = map[string]Var{
 	"request_id":        func(c *Ctx, dst []byte) ([]byte, bool) { return append(dst, c.ID[:]...), true },
 	"apisix_request_id": func(c *Ctx, dst []byte) ([]byte, bool) { return append(dst, c.ID[:]...), true },
 
-	"route_id":        info(func(i *Info) string { return i.RouteID }),
-	"route_name":      info(func(i *Info) string { return i.RouteName }),
-	"service_id":      info(func(i *Info) string { return i.ServiceID }),
-	"service_name":    info(func(i *Info) string { return i.ServiceName }),
-	"matched_uri":     info(func(i *Info) string { return i.MatchedURI }),
-	"matched_host":    info(func(i *Info) string { return i.MatchedHost }),
-	"consumer_name":   func(c *Ctx, dst []byte) ([]byte, bool) { return append(dst, c.Consumer...), c.Consumer != "" },
+	"route_id":      info(func(i *Info) string { return i.RouteID }),
+	"route_name":    info(func(i *Info) string { return i.RouteName }),
+	"service_id":    info(func(i *Info) string { return i.ServiceID }),
+	"service_name":  info(func(i *Info) string { return i.ServiceName }),
+	"matched_uri":   info(func(i *Info) string { return i.MatchedURI }),
+	"matched_host":  info(func(i *Info) string { return i.MatchedHost }),
+	"consumer_name": func(c *Ctx, dst []byte) ([]byte, bool) { return append(dst, c.ConsumerName()...), c.Consumer != nil },
+	"consumer_group_id": func(c *Ctx, dst []byte) ([]byte, bool) {
+		if c.Consumer == nil || c.Consumer.Group == "" {
+			return dst, false
+		}
+		return append(dst, c.Consumer.Group...), true
+	},
 	"response_source": func(c *Ctx, dst []byte) ([]byte, bool) { return append(dst, c.Source...), c.Source != "" },
 
 	"upstream_addr": func(c *Ctx, dst []byte) ([]byte, bool) {

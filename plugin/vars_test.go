@@ -28,7 +28,7 @@ func full() *Ctx {
 		},
 		Info: &Info{RouteID: "r1", RouteName: "chat", ServiceID: "s1", ServiceName: "svc", MatchedURI: "/v1/*", MatchedHost: "*.example.com"},
 		AI:   true, Proto: driver.OpenAIChat, Stream: true, RequestModel: []byte("gpt"), Model: []byte("gpt-4o"),
-		EndUser: []byte("u1"), ToolCount: 3, Status: 200, Sent: 77, Source: "upstream", Consumer: "jill", Scheme: "https",
+		EndUser: []byte("u1"), ToolCount: 3, Status: 200, Sent: 77, Source: "upstream", Consumer: &Consumer{Name: "jill", Group: "g1"}, Scheme: "https",
 		Attempts: []Attempt{
 			{Instance: "one", Addr: "a:443", Connect: 2 * time.Millisecond},
 			{Instance: "two", Addr: "b:443", Status: 200, Connect: 15 * time.Millisecond, Header: time.Second, Total: 61*time.Second + 7*time.Millisecond, Length: 99},
@@ -110,6 +110,7 @@ func TestVars(t *testing.T) {
 	f("matched_uri", "/v1/*")
 	f("matched_host", "*.example.com")
 	f("consumer_name", "jill")
+	f("consumer_group_id", "g1")
 	f("response_source", "upstream")
 	// Upstream and AI (ai-proxy.md 7.1).
 	f("upstream_addr", "a:443, b:443")

@@ -27,7 +27,7 @@ func request(t testing.TB, body string) *plugin.Ctx {
 		},
 		Info: &plugin.Info{RouteID: "r1", ServiceID: "s1"},
 		AI:   true, Proto: driver.OpenAIChat, Stream: true, RequestModel: []byte("m"), Model: []byte("gpt"), EndUser: []byte("u"), ToolCount: 2,
-		Status: 200, Sent: 55, Consumer: "jill",
+		Status: 200, Sent: 55, Consumer: &plugin.Consumer{Name: "jill"},
 		Attempts: []plugin.Attempt{{Addr: "a:443", Total: 100 * time.Millisecond}, {Addr: "b:443", Total: 1234567 * time.Microsecond}},
 		Head:     []byte("HTTP/1.1 200 OK: fine\r\nContent-Type: text/event-stream\r\nSet-Cookie: a=sk-server\r\n\r\n"),
 		Times: plugin.Times{Start: time.UnixMilli(1700000000123), FirstToken: 250 * time.Millisecond,
@@ -322,7 +322,7 @@ func TestInvalidUTF8(t *testing.T) {
 	c := request(t, "")
 	c.Req.URI, c.Req.Query, c.Req.Method, c.Req.Host = append([]byte("/?"), bad...), bad, bad, bad
 	c.Req.Headers = append(append([]byte("X-\xff: "), "a\xff"...), "\r\nAuthorization\xff: x\r\n"...)
-	c.Model, c.RequestModel, c.EndUser, c.Consumer, c.LogSummary, c.LogPayload = bad, bad, bad, string(bad), true, true
+	c.Model, c.RequestModel, c.EndUser, c.Consumer, c.LogSummary, c.LogPayload = bad, bad, bad, &plugin.Consumer{Name: string(bad)}, true, true
 	c.Capture.Text = bad
 	got := entry(t, c, "", `{"m":"$llm_model"}`)
 	if !strings.Contains(got, `"m":"a`+"\uFFFD\uFFFD"+`\n\"\u0000"`) {

@@ -40,7 +40,7 @@ var standard = object{
 	}},
 	{key("route_id"), variable("route_id")},
 	{key("consumer"), func(dst []byte, c *plugin.Ctx) ([]byte, bool) {
-		if c.Consumer == "" {
+		if c.Consumer == nil {
 			return dst, false
 		}
 		return consumer.write(dst, c)

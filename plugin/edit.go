@@ -1,0 +1,114 @@
+package plugin
+
+import (
+	"bytes"
+	"strings"
+)
+
+// Changes to the request, for the plugins that come later and for the
+// upstream. What the client sent stays in place: an edit makes a copy of the
+// header lines or of the query that belongs to the Ctx.
+
+// SetHeader replaces every line of a request header by one, in the place of
+// the first; an empty value removes the header. Line breaks in value become
+// blanks: no value can add a line.
+func (c *Ctx) SetHeader(name, value string) {
+	out := make([]byte, 0, len(c.Req.Headers)+len(name)+len(value)+4)
+	done := value == ""
+	for rest := c.Req.Headers; len(rest) > 0; {
+		var line []byte
+		line, rest = cutLine(rest)
+		if !isHeader(line, name) {
+			out = append(out, line...)
+			continue
+		}
+		if !done {
+			out, done = appendHeaderLine(out, name, value), true
+		}
+	}
+	if !done {
+		out = appendHeaderLine(out, name, value)
+	}
+	c.Req.Headers = out
+}
+
+// AddHeader adds a line behind all others.
+func (c *Ctx) AddHeader(name, value string) {
+	out := make([]byte, 0, len(c.Req.Headers)+len(name)+len(value)+4)
+	c.Req.Headers = appendHeaderLine(append(out, c.Req.Headers...), name, value)
+}
+
+// DelHeader removes every line of a request header.
+func (c *Ctx) DelHeader(name string) {
+	if _, _, ok := nextHeader(c.Req.Headers, name, false); ok {
+		c.SetHeader(name, "")
+	}
+}
+
+// DelArg removes every argument with that (decoded) name from the query.
+func (c *Ctx) DelArg(name string) {
+	var out []byte
+	found := false
+	for rest := c.Req.Query; len(rest) > 0; {
+		piece := rest
+		if i := bytes.IndexByte(rest, '&'); i >= 0 {
+			piece, rest = rest[:i], rest[i+1:]
+		} else {
+			rest = nil
+		}
+		key, _, _ := bytes.Cut(piece, []byte{'='})
+		if string(AppendUnescaped(nil, key)) == name {
+			found = true
+			continue
+		}
+		if len(out) > 0 {
+			out = append(out, '&')
+		}
+		out = append(out, piece...)
+	}
+	if found {
+		c.SetTarget(c.Req.Path, out)
+	}
+}
+
+// SetTarget makes path (decoded) and query (raw) what is asked for from here
+// on. Both must stay valid until the request ends.
+func (c *Ctx) SetTarget(path, query []byte) {
+	const hex = "0123456789ABCDEF"
+	target := make([]byte, 0, len(path)+len(query)+16)
+	for _, b := range path {
+		if b <= ' ' || b >= 0x7f || strings.IndexByte(`"#%<>?[\]^`+"`{|}", b) >= 0 {
+			target = append(target, '%', hex[b>>4], hex[b&15])
+		} else {
+			target = append(target, b)
+		}
+	}
+	if len(query) > 0 {
+		target = append(target, '?')
+		for _, b := range query {
+			if b > ' ' && b != 0x7f {
+				target = append(target, b)
+			}
+		}
+	}
+	c.Req.Path, c.Req.Query, c.Req.Target = path, query, target
+}
+
+// cutLine takes a header line with its end off the front of lines.
+func cutLine(lines []byte) (line, rest []byte) {
+	if i := bytes.IndexByte(lines, '\n'); i >= 0 {
+		return lines[:i+1], lines[i+1:]
+	}
+	return lines, nil
+}
+
+func isHeader(line []byte, name string) bool {
+	return len(line) > len(name) && line[len(name)] == ':' && sameName(line[:len(name)], name, false)
+}
+
+var lineBreaks = strings.NewReplacer("\r", " ", "\n", " ", "\x00", " ")
+
+func appendHeaderLine(dst []byte, name, value string) []byte {
+	dst = append(append(dst, name...), ": "...)
+	return append(append(dst, lineBreaks.Replace(value)...), "\r\n"...)
+}

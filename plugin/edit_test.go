@@ -1,0 +1,69 @@
+package plugin
+
+import "testing"
+
+func TestSetHeader(t *testing.T) {
+	const sent = "Host: a\r\nX-Key: 1\r\nAccept: b\r\nx-key: 2\r\n"
+	for _, tt := range []struct{ name, value, want string }{
+		{"X-Key", "new", "Host: a\r\nX-Key: new\r\nAccept: b\r\n"},
+		{"x-KEY", "", "Host: a\r\nAccept: b\r\n"},
+		{"X-Other", "v", sent + "X-Other: v\r\n"},
+		{"X-Other", "", sent},
+		{"Accept", "a\r\nX-Evil: 1", "Host: a\r\nX-Key: 1\r\nAccept: a  X-Evil: 1\r\nx-key: 2\r\n"},
+	} {
+		before := []byte(sent)
+		c := &Ctx{Req: Request{Headers: before}}
+		c.SetHeader(tt.name, tt.value)
+		if got := string(c.Req.Headers); got != tt.want {
+			t.Errorf("%s=%q: got %q, want %q", tt.name, tt.value, got, tt.want)
+		}
+		if string(before) != sent {
+			t.Errorf("%s: the received bytes were changed", tt.name)
+		}
+	}
+	c := &Ctx{Req: Request{Headers: []byte(sent)}}
+	c.AddHeader("X-Key", "3")
+	c.DelHeader("accept")
+	c.DelHeader("nothing")
+	if got := string(c.Req.Headers); got != "Host: a\r\nX-Key: 1\r\nx-key: 2\r\nX-Key: 3\r\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestDelArg(t *testing.T) {
+	for _, tt := range []struct{ query, want string }{
+		{"apikey=1&a=2&apikey=3&%61pikey=4&apikey", "a=2"},
+		{"a=1&b", "a=1&b"},
+		{"apikey=1", ""},
+		{"", ""},
+	} {
+		c := &Ctx{Req: Request{Query: []byte(tt.query)}}
+		c.DelArg("apikey")
+		if got := string(c.Req.Query); got != tt.want {
+			t.Errorf("%q: got %q, want %q", tt.query, got, tt.want)
+		}
+	}
+}
+
+func TestIdentify(t *testing.T) {
+	c := &Ctx{Req: Request{Headers: []byte("X-Consumer-Username: root\r\nX-Credential-Identifier: x\r\nx-consumer-custom-id: 9\r\n")}}
+	c.Identify(&Consumer{Name: "jill", Group: "g", Labels: map[string]string{"custom_id": "7"}})
+	if got := string(c.Req.Headers); got != "X-Consumer-Username: jill\r\nX-Consumer-Custom-ID: 7\r\n" {
+		t.Errorf("got %q", got)
+	}
+	v, _ := LookupVar("consumer_group_id")
+	if got, ok := v(c, nil); string(got) != "g" || !ok {
+		t.Errorf("consumer_group_id is %q, %v", got, ok)
+	}
+}
+
+func TestSetTarget(t *testing.T) {
+	c := &Ctx{Req: Request{URI: []byte("/sent")}}
+	c.SetTarget([]byte("/a b/\u00fc?#%\r\n"), []byte("x=1 2\r\nX: y&z=%20"))
+	if got := string(c.Req.Target); got != "/a%20b/%C3%BC%3F%23%25%0D%0A?x=12X:y&z=%20" {
+		t.Errorf("got %q", got)
+	}
+	if string(c.Req.URI) != "/sent" || string(c.Req.Path) != "/a b/\u00fc?#%\r\n" {
+		t.Errorf("URI %q, path %q", c.Req.URI, c.Req.Path)
+	}
+}
