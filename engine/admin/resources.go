@@ -35,7 +35,7 @@ type resource struct {
 var resources = []resource{
 	{kind: conf.Routes, name: "route", schema: "route", check: checkItem,
 		filters: []string{"service_id", "upstream_id"}, secrets: []string{"upstream.tls.client_key"},
-		refs: []reference{{"upstream_id", conf.Upstreams, "upstream"}}},
+		refs: []reference{{"upstream_id", conf.Upstreams, "upstream"}, {"service_id", conf.Services, "service"}, {"plugin_config_id", conf.PluginConfigs, "plugin config"}}},
 	{kind: conf.Upstreams, name: "upstream", schema: "upstream", check: checkItem,
 		secrets: []string{"tls.client_key"}, used: "can not delete this upstream"},
 	{kind: conf.GlobalRules, name: "global rule", schema: "global_rule", without: []string{"POST"}, alone: true, check: checkGlobalRule},
