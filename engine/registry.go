@@ -194,6 +194,11 @@ func (r *Registry) CheckItem(it conf.Item) []Finding {
 		return r.checkSet("plugin_config", it)
 	case conf.ConsumerGroups:
 		return r.checkSet("consumer_group", it)
+	case conf.SSLs:
+		if _, err := schema.Resource("ssl").Check(it.Raw); err != nil {
+			return invalidItem(err)
+		}
+		return nil
 	case conf.Secrets:
 		if err := secret.Check(it.ID, it.Raw); err != nil {
 			return []Finding{{Level: Invalid, Text: "invalid configuration: " + err.Error()}}

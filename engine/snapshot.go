@@ -26,6 +26,7 @@ type Snapshot struct {
 	groups        cowMap[*conf.Item]         // of consumers
 	people        cowMap[*person]            // consumers by username
 	keys          cowMap[[]*plugin.Consumer] // consumers by plugin and key, see directoryKey
+	certificates  *certificates              // nil: none
 	globals       chain
 	rules         map[string]conf.Item // global rules by id
 	metadata      map[string]conf.Item // plugin_metadata by plugin

@@ -15,7 +15,10 @@ type batch struct {
 	groups    *cowEdit[*conf.Item]
 	consumers consumerEdit
 
-	secrets bool                // entries of secret managers changed
+	secrets      bool                    // entries of secret managers changed
+	certificates map[string]*certificate // nil: unchanged
+	ssls         []conf.Item             // to be prepared when secrets are known
+
 	globals bool                // global rules must be compiled anew
 	lenders map[string]struct{} // services and plugin configs that changed, by kind and id
 	entered map[string]struct{} // routes that changed themselves
@@ -51,6 +54,12 @@ func (s *Snapshot) apply(e *Engine, changes []conf.Change, rev int64) *Snapshot 
 		e.secrets.Configure(next.managers())
 	}
 	b.consumers.finish()
+	for _, it := range b.ssls {
+		b.certificates[it.ID] = e.newCertificate(it)
+	}
+	if b.certificates != nil {
+		next.certificates = certificatesOf(b.certificates)
+	}
 	next.upstreams, next.services, next.pluginConfigs, next.groups = *b.upstreams.m, *b.services.m, *b.sets.m, *b.groups.m
 	next.people, next.keys = *b.consumers.people.m, *b.consumers.keys.m
 	for _, ch := range routes {
@@ -77,6 +86,8 @@ func (b *batch) take(ch *conf.Change) {
 	case conf.PluginConfigs:
 		applyItem(b.sets, ch)
 		b.lenders[itemName(ch.Kind, ch.ID)] = struct{}{}
+	case conf.SSLs:
+		b.applySSL(ch)
 	case conf.ConsumerGroups:
 		applyItem(b.groups, ch)
 	case conf.Consumers:

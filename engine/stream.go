@@ -141,6 +141,9 @@ func (f *flow) relayAll() (keep bool) {
 		f.err = f.lateFault(f.err)
 	}
 	keep = f.keep && f.err == nil
+	if f.conn.tls != nil && f.framing == sse.UntilClose && sse.Broken(f.err) {
+		f.conn.tls.NetConn().Close() // without the goodbye that would make it look whole
+	}
 	f.finish(f.err)
 	return keep
 }
