@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"headrace/conf"
 )
 
@@ -39,17 +41,15 @@ func (s *Snapshot) apply(e *Engine, changes []conf.Change, rev int64) *Snapshot 
 		consumers: newConsumerEdit(e, s),
 		lenders:   map[string]struct{}{}, entered: map[string]struct{}{},
 	}
-	var routes []*conf.Change
+	var routes, others []*conf.Change
 	for i := range changes {
-		ch := &changes[i]
-		switch {
-		case !ch.Deleted && !e.admit(ch.Item):
-		case ch.Kind == conf.Routes:
+		if ch := &changes[i]; ch.Kind == conf.Routes {
 			routes = append(routes, ch)
-		default:
-			b.take(ch)
+		} else {
+			others = append(others, ch)
 		}
 	}
+	b.each(others, func(a *admitted) { b.take(a.ch) })
 	if b.secrets {
 		e.secrets.Configure(next.managers())
 	}
@@ -62,10 +62,10 @@ func (s *Snapshot) apply(e *Engine, changes []conf.Change, rev int64) *Snapshot 
 	}
 	next.upstreams, next.services, next.pluginConfigs, next.groups = *b.upstreams.m, *b.services.m, *b.sets.m, *b.groups.m
 	next.people, next.keys = *b.consumers.people.m, *b.consumers.keys.m
-	for _, ch := range routes {
-		next.applyRoute(e, b.routes, ch)
-		b.entered[ch.ID] = struct{}{}
-	}
+	b.each(routes, func(a *admitted) {
+		next.applyRoute(e, b.routes, a)
+		b.entered[a.ch.ID] = struct{}{}
+	})
 	b.borrowers()
 	next.routes = *b.routes.m
 	if b.globals {
@@ -73,6 +73,17 @@ func (s *Snapshot) apply(e *Engine, changes []conf.Change, rev int64) *Snapshot 
 		next.derived++
 	}
 	return &next
+}
+
+// each calls do for the changes that are admitted, in their order.
+func (b *batch) each(changes []*conf.Change, do func(a *admitted)) {
+	for part := range slices.Chunk(changes, admitMany) {
+		for _, a := range b.e.judge(part) {
+			if b.e.admit(&a) {
+				do(&a)
+			}
+		}
+	}
 }
 
 // take takes a change of anything but a route in.
@@ -140,7 +151,8 @@ func (b *batch) borrowers() {
 		}
 	})
 	for _, it := range again {
-		b.next.enter(b.e, b.routes, it)
+		rt, _ := b.e.registry.CheckRoute(it.Raw)
+		b.next.enter(b.e, b.routes, it, rt)
 	}
 }
 
