@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -19,6 +20,7 @@ func TestGolden(t *testing.T) {
 		check func(t testing.TB, stream []byte)
 	}{
 		{"anthropic_to_chat", anthropicToChat{}, checkStream},
+		{"responses_to_chat", responsesToChat{}, checkResponses},
 	} {
 		dirs, err := filepath.Glob("testdata/" + c.dir + "/*")
 		if err != nil || len(dirs) < 5 {
@@ -54,6 +56,7 @@ func golden(t *testing.T, dir string, conv Converter, check func(t testing.TB, s
 	ask := func() {
 		t.Helper()
 		st.Reset()
+		st.ID, st.Start = []byte("0123456789abcdef"), time.Unix(1700000000, 0)
 		got, err := convertedBy(conv, t, string(request), &st)
 		if err != nil {
 			t.Fatal(err)
