@@ -231,6 +231,9 @@ func (f *flow) AppendFault(dst []byte, cause error) []byte {
 	if cause == sse.ErrStalled {
 		code, text = "upstream_stream_timeout", "the upstream stopped sending before the stream was complete"
 	}
+	if c, ok := f.conv.(driver.Faulter); ok {
+		return c.AppendFault(dst, code, text, &f.cst)
+	}
 	return driver.Of(f.Proto).AppendFault(dst, code, text)
 }
 
