@@ -38,21 +38,26 @@ type ConvState struct {
 	// Model is llm_model and RequestModel what the client asked for; set by
 	// the caller before Request. They are read until the answer is complete.
 	Model, RequestModel []byte
+	// Created is when the request came, in seconds since 1970; also set by
+	// the caller. OpenAI's answers tell a time where other protocols do not.
+	Created int64
 
 	names      toolNames // names that the provider was given for tools
 	toMessages messageStream
+	toChunks   chunkStream
 }
 
 // Reset makes st ready for another exchange and keeps its memory.
 func (st *ConvState) Reset() {
-	st.Model, st.RequestModel = nil, nil
+	st.Model, st.RequestModel, st.Created = nil, nil, 0
 	st.names.reset()
 	st.toMessages.reset()
+	st.toChunks.reset()
 }
 
 // Ended tells whether the client has got the end of its stream, message or
 // error: nothing may be added any more, whatever the provider does next.
-func (st *ConvState) Ended() bool { return st.toMessages.stopped }
+func (st *ConvState) Ended() bool { return st.toMessages.stopped || st.toChunks.stopped }
 
 // converters are tried in this order where a provider does not speak the
 // client's protocol itself. Those of APISIX come first; the others are ours
@@ -63,6 +68,7 @@ var converters = [...]struct {
 }{
 	{anthropicToChat{}, false},
 	{embeddingsToPredict{}, false},
+	{chatToAnthropic{}, true},
 }
 
 // converterFor returns the converter from client to one of the protocols that

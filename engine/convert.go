@@ -22,7 +22,7 @@ func (f *flow) convert(in *instance) failure {
 		return failure{}
 	}
 	f.cst.Reset()
-	f.cst.Model, f.cst.RequestModel = f.Model, f.RequestModel
+	f.cst.Model, f.cst.RequestModel, f.cst.Created = f.Model, f.RequestModel, f.Times.Start.Unix()
 	var err error
 	if f.converted, err = f.conv.Request(f.converted[:0], &f.Body, &f.cst); err == nil {
 		err = f.out.Load(f.converted)

@@ -10,15 +10,22 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// TestAnthropicGolden converts the exchanges of testdata, each with the names
-// of its own request, and compares them byte for byte.
-func TestAnthropicGolden(t *testing.T) {
-	dirs, err := filepath.Glob("testdata/anthropic_to_chat/*")
+// TestGolden converts the exchanges of testdata, each with what its own request
+// has left behind, and compares them byte for byte.
+func TestGolden(t *testing.T) {
+	golden(t, "anthropic_to_chat", anthropicToChat{}, checkStream)
+	golden(t, "chat_to_anthropic", chatToAnthropic{}, checkChunks)
+}
+
+// golden runs the cases in a folder; check holds a converted stream to the
+// rules of its protocol.
+func golden(t *testing.T, folder string, c Converter, check func(testing.TB, []byte)) {
+	dirs, err := filepath.Glob("testdata/" + folder + "/*")
 	if err != nil || len(dirs) < 5 {
 		t.Fatalf("%d cases, %v", len(dirs), err)
 	}
 	for _, dir := range dirs {
-		t.Run(filepath.Base(dir), func(t *testing.T) {
+		t.Run(folder+"/"+filepath.Base(dir), func(t *testing.T) {
 			read := func(name string) []byte {
 				raw, err := os.ReadFile(filepath.Join(dir, name))
 				if err != nil && !os.IsNotExist(err) {
@@ -42,7 +49,8 @@ func TestAnthropicGolden(t *testing.T) {
 			ask := func() {
 				t.Helper()
 				st.Reset()
-				got, err := converted(t, string(request), &st)
+				st.Created = 1700000000
+				got, err := convertedBy(t, c, string(request), &st)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -50,7 +58,7 @@ func TestAnthropicGolden(t *testing.T) {
 			}
 			ask()
 			if plain := read("plain.json"); plain != nil {
-				got, ok, err := anthropicToChat{}.AppendResponse(nil, plain, 200, &st)
+				got, ok, err := c.AppendResponse(nil, plain, 200, &st)
 				if !ok || err != nil {
 					t.Fatal(ok, err)
 				}
@@ -60,12 +68,12 @@ func TestAnthropicGolden(t *testing.T) {
 			if stream == nil {
 				return
 			}
-			whole := convertAll(&st, stream)
+			whole := convertAll(c, &st, stream)
 			same("stream.want.sse", whole)
-			checkStream(t, whole)
+			check(t, whole)
 			for i := range stream {
 				ask()
-				if got := convertAll(&st, stream, i); !bytes.Equal(got, whole) {
+				if got := convertAll(c, &st, stream, i); !bytes.Equal(got, whole) {
 					t.Fatalf("split at %d:\n%s", i, got)
 				}
 			}
@@ -74,7 +82,7 @@ func TestAnthropicGolden(t *testing.T) {
 			for i := range stream {
 				cuts = append(cuts, i)
 			}
-			if got := convertAll(&st, stream, cuts...); !bytes.Equal(got, whole) {
+			if got := convertAll(c, &st, stream, cuts...); !bytes.Equal(got, whole) {
 				t.Errorf("byte by byte:\n%s", got)
 			}
 		})
