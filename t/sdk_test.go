@@ -39,6 +39,7 @@ func TestSDK(t *testing.T) {
 		{`{timeout: 3000, provider: anthropic, auth: {header: {x-api-key: sk-ant}}}`, "/anthropic/*", "anthropic"},
 		{`{timeout: 3000, provider: anthropic, auth: {header: {Authorization: Bearer sk-ant-token}}}`, "/bearer/*", "bearer"},
 		{`{timeout: 3000}`, "/converted/*", "converted"},
+		{`{timeout: 3000, provider: anthropic, provider_conf: {api: native}}`, "/native/*", "native"},
 	} {
 		if _, err := s.cmdRoute(r); err != nil {
 			t.Fatal(err)
