@@ -2,6 +2,7 @@ package driver
 
 import (
 	"bytes"
+	"errors"
 
 	"headrace/sse"
 )
@@ -38,21 +39,27 @@ type ConvState struct {
 	// Model is llm_model and RequestModel what the client asked for; set by
 	// the caller before Request. They are read until the answer is complete.
 	Model, RequestModel []byte
+	// ID and Created, Unix time in seconds, are what an answer is known by
+	// where the provider's has no such thing; set by the caller too.
+	ID      []byte
+	Created int64
 
 	names      toolNames // names that the provider was given for tools
 	toMessages messageStream
+	chunks     chatChunks
 }
 
 // Reset makes st ready for another exchange and keeps its memory.
 func (st *ConvState) Reset() {
-	st.Model, st.RequestModel = nil, nil
+	st.Model, st.RequestModel, st.ID, st.Created = nil, nil, nil, 0
 	st.names.reset()
 	st.toMessages.reset()
+	st.chunks.reset()
 }
 
 // Ended tells whether the client has got the end of its stream, message or
 // error: nothing may be added any more, whatever the provider does next.
-func (st *ConvState) Ended() bool { return st.toMessages.stopped }
+func (st *ConvState) Ended() bool { return st.toMessages.stopped || st.chunks.ended }
 
 // converters are tried in this order where a provider does not speak the
 // client's protocol itself. Those of APISIX come first; the others are ours
@@ -63,6 +70,7 @@ var converters = [...]struct {
 }{
 	{anthropicToChat{}, false},
 	{embeddingsToPredict{}, false},
+	{chatToConverse{}, true},
 }
 
 // converterFor returns the converter from client to one of the protocols that
@@ -86,6 +94,25 @@ func IsExtension(c Converter) bool {
 		}
 	}
 	return false
+}
+
+// AppendRefusal appends the body of the 400 for an error of c.Request. The
+// clients of our own conversions show their users the message of OpenAI's error
+// object and nothing else, so theirs has both.
+func AppendRefusal(dst []byte, c Converter, err error) []byte {
+	text := AppendString(nil, []byte(err.Error()))
+	dst = append(append(dst, `{"error_msg":`...), text...)
+	if IsExtension(c) {
+		dst = append(append(dst, `,"error":{"message":`...), text...)
+		dst = append(dst, `,"type":"invalid_request_error","param":`...)
+		if e, ok := errors.AsType[*fieldError](err); ok {
+			dst = AppendString(dst, []byte(e.field))
+		} else {
+			dst = append(dst, "null"...)
+		}
+		dst = append(dst, `,"code":null}`...)
+	}
+	return append(dst, "}\n"...)
 }
 
 // longestName is more than any name of a protocol takes, spelled with escapes

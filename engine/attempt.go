@@ -96,8 +96,11 @@ func (f *flow) attempt(in *instance) failure {
 	var st driver.Shaping
 	in.Shape(&f.out, f.Proto, target, &st)
 	f.askedUsage = st.ClientUsage
-	proto := driver.Of(target)
-	f.EndUser, f.ToolCount = proto.EndUser(&f.out), proto.ToolCount(&f.out)
+	proto, body := driver.Of(target), &f.out
+	if driver.IsExtension(f.conv) {
+		proto, body = driver.Of(f.Proto), &f.Body // the provider's may have no word for them
+	}
+	f.EndUser, f.ToolCount = proto.EndUser(body), proto.ToolCount(body)
 	f.segs = f.out.Segments(f.segs[:0])
 	length := 0
 	for _, s := range f.segs {

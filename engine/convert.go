@@ -23,12 +23,13 @@ func (f *flow) convert(in *instance) failure {
 	}
 	f.cst.Reset()
 	f.cst.Model, f.cst.RequestModel = f.Model, f.RequestModel
+	f.cst.ID, f.cst.Created = f.ID[:], f.t0.Unix()
 	var err error
 	if f.converted, err = f.conv.Request(f.converted[:0], &f.Body, &f.cst); err == nil {
 		err = f.out.Load(f.converted)
 	}
 	if err != nil {
-		return failure{status: fasthttp.StatusBadRequest, contentType: plugin.JSON, body: messageBody("error_msg", err.Error())}
+		return failure{status: fasthttp.StatusBadRequest, contentType: plugin.JSON, body: driver.AppendRefusal(nil, f.conv, err)}
 	}
 	return failure{}
 }

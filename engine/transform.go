@@ -92,18 +92,21 @@ func (t *transform) shown(dst []byte, events []sse.Event) []byte {
 }
 
 // AppendEnd implements sse.Transform.
-func (t *transform) AppendEnd(dst, rest []byte, cause error) ([]byte, error) {
+func (t *transform) AppendEnd(dst, rest []byte, cause error) (out []byte, err error) {
 	switch {
 	case t.conv != nil:
 		t.next = t.conv.AppendEnd(t.next[:0], cause == nil, &t.f.cst)
 		rest = t.next
+		if f := t.f; cause == nil && !f.cst.Ended() && f.relay.Output() > 0 {
+			err = sse.ErrTruncated // the provider's end is not that of an answer
+		}
 	case !t.hide:
 		rest = nil // passed on as raw bytes already
 	}
 	if !t.filters {
-		return append(dst, rest...), nil
+		return append(dst, rest...), err
 	}
-	return t.filter(dst, rest, true), nil
+	return t.filter(dst, rest, true), err
 }
 
 // filter sends chunk through every filter and appends what comes out.
