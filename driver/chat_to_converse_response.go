@@ -32,6 +32,11 @@ func (chatToConverse) AppendResponse(dst, body []byte, status int, st *ConvState
 		text := messageOf(doc)
 		switch {
 		case text != nil:
+			if KindOf(class) == String {
+				class, _ = unquoted(class, nil)
+			} else {
+				class = st.ErrorClass
+			}
 			return appendChatError(dst, text, chatErrorType(status), classOf(class)), true, nil
 		case status >= 400:
 			return dst, false, nil
@@ -49,13 +54,11 @@ func (chatToConverse) AppendResponse(dst, body []byte, status int, st *ConvState
 	return append(dst, '}'), true, nil
 }
 
-// classOf is the name of an error class without its namespace.
-func classOf(raw []byte) []byte {
-	if KindOf(raw) != String {
-		return nil
-	}
-	s, _ := unquoted(raw, nil)
-	return s[bytes.LastIndexByte(s, '#')+1:]
+// classOf is the name of an error class without the namespace before it and the
+// address behind.
+func classOf(class []byte) []byte {
+	class, _, _ = bytes.Cut(class, []byte(":"))
+	return class[bytes.LastIndexByte(class, '#')+1:]
 }
 
 // converseBlock is a block of an answer's content. text and reasoning are

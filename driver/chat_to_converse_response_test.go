@@ -56,6 +56,10 @@ func TestConverseResponse(t *testing.T) {
 		e(`{"message":"m\n"}`, status, kind, "null", `"m\n"`)
 	}
 	e(`{"__type":"com.amazon.coral.validate#ValidationException","Message":"m"}`, 400, "invalid_request_error", `"ValidationException"`, `"m"`)
+	st.ErrorClass = []byte("ThrottlingException:http://internal.amazon.com/coral/com.amazon.bedrock/")
+	e(`{"message":"m"}`, 429, "rate_limit_error", `"ThrottlingException"`, `"m"`)
+	e(`{"__type":"ServiceQuotaExceededException","message":"m"}`, 400, "invalid_request_error", `"ServiceQuotaExceededException"`, `"m"`)
+	st.ErrorClass = nil
 	e(`{"__type":1,"message":"m","output":{"message":{}}}`, 500, "server_error", "null", `"m"`)
 	e(`{"message":"m"}`, 200, "invalid_request_error", "null", `"m"`)
 

@@ -43,6 +43,9 @@ type ConvState struct {
 	// where the provider's has no such thing; set by the caller too.
 	ID      []byte
 	Created int64
+	// ErrorClass is the value of ErrorHeader, nil if there is none; set before
+	// AppendResponse.
+	ErrorClass []byte
 
 	names      toolNames // names that the provider was given for tools
 	toMessages messageStream
@@ -51,7 +54,7 @@ type ConvState struct {
 
 // Reset makes st ready for another exchange and keeps its memory.
 func (st *ConvState) Reset() {
-	st.Model, st.RequestModel, st.ID, st.Created = nil, nil, nil, 0
+	st.Model, st.RequestModel, st.ID, st.Created, st.ErrorClass = nil, nil, nil, 0, nil
 	st.names.reset()
 	st.toMessages.reset()
 	st.chunks.reset()

@@ -22,6 +22,13 @@ func (rq *HeadInput) toOpenAI() bool {
 	return rq.Client == AnthropicMessages && rq.Target == OpenAIChat
 }
 
+// drops tells the headers of a client of OpenAI's that Bedrock does not get: they
+// are about another API, and what it accepts is not what Bedrock answers.
+func (rq *HeadInput) drops(lower []byte) bool {
+	return rq.Client == OpenAIChat && rq.Target == BedrockConverse &&
+		(string(lower) == "accept" || hasPrefix(lower, "openai-") || hasPrefix(lower, "x-stainless-"))
+}
+
 // compileOpenAI prepares what auth.header is in such a head.
 func (in *Instance) compileOpenAI(lines Pairs) {
 	for _, l := range lines {

@@ -60,9 +60,8 @@ func (f *flow) again() {
 func (f *flow) sendFailure(fail *failure) {
 	if fail.relayed && f.ai.bound.ErrorResponse() == nil {
 		if driver.IsExtension(f.conv) && isJSON(f.ex.Head.ContentType) {
-			out, ok, _ := f.conv.AppendResponse(f.restated[:0], fail.body, fail.status, &f.cst)
-			if f.restated = out; ok {
-				f.replyUpstream(fail.status, jsonType, out)
+			if ok, _ := f.restate(fail.status, fail.body); ok {
+				f.replyUpstream(fail.status, jsonType, f.restated)
 				return
 			}
 		}
