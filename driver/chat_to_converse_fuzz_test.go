@@ -22,29 +22,37 @@ func FuzzConverseRequest(f *testing.F) {
 	}
 	f.Add([]byte(`{"messages":[{"role":"user","content":[{"type":"file","file":{"filename":"a","file_data":"data:text/csv;base64,A"}},{"type":"file","file":{"filename":"a","file_data":"data:text/csv;base64,A"}}]}]}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		var b, out Body
-		if b.Load(raw) != nil {
-			return
+		if out := requestOf(t, chatToConverse{}, raw, 60); out != nil {
+			checkConverse(t, out)
 		}
-		var st ConvState
-		got, err := chatToConverse{}.Request([]byte("+"), &b, &st)
-		if err != nil {
-			if string(got) != "+" {
-				t.Errorf("%q", got)
-			}
-			return
-		}
-		if err := out.Load(got[1:]); err != nil || !json.Valid(got[1:]) {
-			t.Fatalf("%s: %v: %s", raw, err, got)
-		}
-		if most := 1000 + 60*len(raw); len(got) > most {
-			t.Errorf("%d bytes out of %d", len(got), len(raw))
-		}
-		if b.Changed() || !bytes.Equal(b.AppendTo(nil), raw) {
-			t.Error("the client's body was changed")
-		}
-		checkConverse(t, got[1:])
 	})
+}
+
+// requestOf is what c makes of any body, nil if it is none or refused. It may be
+// some times as long, is valid, and the client's body stays as it was.
+func requestOf(t *testing.T, c Converter, raw []byte, times int) []byte {
+	t.Helper()
+	var b Body
+	if b.Load(raw) != nil {
+		return nil
+	}
+	got, err := c.Request([]byte("+"), &b, new(ConvState))
+	if err != nil {
+		if string(got) != "+" {
+			t.Errorf("%q", got)
+		}
+		return nil
+	}
+	if !json.Valid(got[1:]) {
+		t.Fatalf("%s: %s", raw, got)
+	}
+	if most := 1000 + times*len(raw); len(got) > most {
+		t.Errorf("%d bytes out of %d", len(got), len(raw))
+	}
+	if b.Changed() || !bytes.Equal(b.AppendTo(nil), raw) {
+		t.Error("the client's body was changed")
+	}
+	return got[1:]
 }
 
 // checkConverse holds a request to what Bedrock checks before it asks a model.

@@ -2,17 +2,12 @@ package driver
 
 import "bytes"
 
-const (
-	notContent = "it must be a string or a list of parts"
-	onlyParts  = "Bedrock's Converse takes parts of the types text, image_url and file"
-)
-
 // system writes what system and developer messages say, wherever they stand.
 func (q *converseRequest) system() {
 	q.message, q.part = 0, -1
 	for e := elementsOf(q.get("messages")); e.next() && q.err == nil; q.message++ {
 		if m := readMessage(e.val); isSystem(m.role) {
-			q.texts(systemRole, m.content)
+			q.content(systemRole, m.content, true)
 		}
 	}
 	q.turn("")
@@ -32,7 +27,7 @@ func (q *converseRequest) messages() {
 		switch {
 		case isSystem(m.role):
 		case isText(m.role, "user"):
-			q.content("user", m.content)
+			q.content("user", m.content, false)
 		case isText(m.role, "assistant"):
 			q.assistant(&m)
 		case isText(m.role, "tool"):
@@ -83,29 +78,9 @@ func (q *converseRequest) say(role string, text []byte) {
 	}
 }
 
-// texts writes a content that may hold nothing but text.
-func (q *converseRequest) texts(role string, content []byte) {
-	switch KindOf(content) {
-	case String:
-		q.say(role, content)
-	case Array:
-		q.part = 0
-		for e := elementsOf(content); e.next() && q.err == nil; q.part++ {
-			p := readPart(e.val)
-			if p.kind != textPart {
-				q.failAt("", "only text is possible here")
-				break
-			}
-			q.say(role, p.text)
-		}
-		q.part = -1
-	default:
-		q.failAt(".content", notContent)
-	}
-}
-
-// content writes a content of text, images and files.
-func (q *converseRequest) content(role string, raw []byte) {
+// content writes what a message says: text, and unless it is textOnly images
+// and files.
+func (q *converseRequest) content(role string, raw []byte, textOnly bool) {
 	switch KindOf(raw) {
 	case String:
 		q.say(role, raw)
@@ -113,11 +88,15 @@ func (q *converseRequest) content(role string, raw []byte) {
 		q.part = 0
 		for e := elementsOf(raw); e.next() && q.err == nil; q.part++ {
 			p := readPart(e.val)
+			if textOnly && p.kind != textPart {
+				q.failAt("", "only text is possible here")
+				break
+			}
 			q.block(role, &p)
 		}
 		q.part = -1
 	default:
-		q.failAt(".content", notContent)
+		q.failAt(".content", "it must be a string or a list of parts")
 	}
 }
 
@@ -128,9 +107,11 @@ func (q *converseRequest) assistant(m *chatMessage) {
 		q.failAt(".audio", "Bedrock's Converse has no audio")
 	case m.call != nil:
 		q.failAt(".function_call", "tool_calls are what can be converted")
+	case m.calls != nil && KindOf(m.calls) != Array:
+		q.failAt(".tool_calls", "it must be a list")
 	}
 	if m.content != nil {
-		q.texts(role, m.content)
+		q.content(role, m.content, true)
 	}
 	if KindOf(m.refusal) == String {
 		q.say(role, m.refusal)
@@ -188,7 +169,7 @@ func (q *converseRequest) result(m *chatMessage) {
 	if KindOf(m.content) == String {
 		q.textBlock(m.content) // here it may be blank
 	} else {
-		q.content("user", m.content)
+		q.content("user", m.content, false)
 	}
 	q.raw("]}}")
 }
@@ -210,7 +191,7 @@ func (q *converseRequest) block(role string, p *chatPart) {
 		q.turn(role)
 		q.document(p)
 	default:
-		q.failAt("", onlyParts)
+		q.failAt("", "Bedrock's Converse takes parts of the types text, image_url and file")
 	}
 }
 

@@ -32,6 +32,7 @@ func TestConverseRefusals(t *testing.T) {
 	m(`{"role":"assistant","content":[{"type":"file","file":{}}]}`, ".content[0]: only text")
 	m(`{"role":"assistant","audio":{"id":"a"}}`, ".audio: ")
 	m(`{"role":"assistant","function_call":{"name":"f","arguments":"{}"}}`, ".function_call: ")
+	m(`{"role":"assistant","tool_calls":{}}`, ".tool_calls: it must be a list")
 	m(`{"role":"tool","content":"a"}`, ".tool_call_id: ")
 	m(`{"role":"tool","tool_call_id":"c"}`, ".content: ")
 	part := func(part, want string) {
