@@ -5,94 +5,161 @@ import "strconv"
 // Writers of what a client of the chat protocol gets, for the converters that
 // make it out of something else.
 
-// appendReplyHead appends the first members of an answer, or of a chunk of it.
-func appendReplyHead(dst []byte, object string, st *ConvState) []byte {
-	dst = append(append(dst, `{"id":"chatcmpl-`...), st.ID...)
-	dst = append(append(dst, `","object":"`...), object...)
+// chatReply is a whole answer. Its fields are JSON as it stands in the
+// provider's, nil for what is not there.
+type chatReply struct {
+	id, model []byte
+	content   []byte // list of blocks
+	read      func(raw []byte) block
+	stop      []byte
+	usage     Usage // unless it was seen, there is none
+}
+
+// appendTo appends the answer. Of the blocks count texts, thoughts and calls.
+func (r *chatReply) appendTo(dst []byte, st *ConvState) []byte {
+	var said, thought, called bool
+	for e := elementsOf(r.content); e.next(); {
+		switch b := r.read(e.val); b.kind {
+		case textBlock:
+			said = said || nonEmptyString(b.text) || b.cited != nil
+		case thinkingBlock:
+			thought = thought || nonEmptyString(b.text)
+		case callBlock:
+			called = true
+		}
+	}
+	dst = appendReplyHead(dst, "chat.completion", r.id, r.model, st)
+	dst = append(dst, `{"index":0,"message":{"role":"assistant","content":`...)
+	if called && !said {
+		dst = append(dst, "null"...)
+	} else {
+		dst = r.appendJoined(dst, textBlock)
+	}
+	dst = append(dst, `,"refusal":null`...)
+	if thought {
+		dst = r.appendJoined(append(dst, `,"reasoning_content":`...), thinkingBlock)
+	}
+	if called {
+		dst = r.appendCalls(append(dst, `,"tool_calls":[`...))
+	}
+	dst = append(dst, `},"logprobs":null,"finish_reason":"`...)
+	dst = append(append(dst, finishReason(trimmed(r.stop))...), `"}]`...)
+	if r.usage.Seen {
+		dst = appendChatUsage(append(dst, `,"usage":`...), &r.usage)
+	}
+	return append(dst, '}')
+}
+
+// appendJoined appends the text of all blocks of a kind as one string.
+func (r *chatReply) appendJoined(dst []byte, kind blockKind) []byte {
+	dst = append(dst, '"')
+	for e := elementsOf(r.content); e.next(); {
+		b := r.read(e.val)
+		if b.kind != kind {
+			continue
+		}
+		dst = appendInner(dst, b.text)
+		for c := elementsOf(b.cited); c.next(); {
+			dst = appendInner(dst, lookup(c.val, "text"))
+		}
+	}
+	return append(dst, '"')
+}
+
+// appendInner appends what stands between the quotes of the JSON string raw.
+func appendInner(dst, raw []byte) []byte {
+	if KindOf(raw) != String {
+		return dst
+	}
+	return append(dst, raw[1:len(raw)-1]...)
+}
+
+func (r *chatReply) appendCalls(dst []byte) []byte {
+	o := jsonOut{dst}
+	for e := elementsOf(r.content); e.next(); {
+		b := r.read(e.val)
+		if b.kind != callBlock {
+			continue
+		}
+		o.next()
+		o.dst = appendCallHead(append(o.dst, '{'), b.id, b.name)
+		if KindOf(b.input) == Object {
+			o.dst = AppendString(o.dst, b.input)
+		} else {
+			o.raw(`"{}"`)
+		}
+		o.raw("}}")
+	}
+	return append(o.dst, ']')
+}
+
+// appendReplyHead appends the members that an answer and each chunk of a stream
+// begin with, up to the choices. id and model are the provider's, JSON strings
+// or nil.
+func appendReplyHead(dst []byte, object string, id, model []byte, st *ConvState) []byte {
+	dst = append(dst, `{"id":`...)
+	if nonEmptyString(id) && len(id) <= longestName {
+		dst = append(dst, id...)
+	} else {
+		dst = append(append(append(dst, `"chatcmpl-`...), st.ID...), '"')
+	}
+	dst = append(append(dst, `,"object":"`...), object...)
 	dst = strconv.AppendInt(append(dst, `","created":`...), st.Start.Unix(), 10)
-	dst = AppendString(append(dst, `,"model":`...), st.Model)
+	dst = append(dst, `,"model":`...)
+	switch n := len(st.Model); {
+	case n > 0 && n <= longestName:
+		dst = AppendString(dst, st.Model)
+	case len(model) <= longestName: // every chunk of a stream repeats it
+		dst = appendStringOr(dst, model)
+	default:
+		dst = append(dst, `""`...)
+	}
 	return append(dst, `,"choices":[`...)
 }
 
-// chatChunks is how far a stream of chunks has come. Chunks are written with
-// open, what the delta holds, and shut.
-type chatChunks struct {
-	usage   bool // the client wants a report of usage
-	stopped bool // finish_reason is out
-	ended   bool // nothing may follow
-
-	head  []byte // what all chunks begin with
-	tools int    // calls so far
-	calls callBlocks
-	bare  bool // the latest call has no arguments yet
+// appendCallHead appends the members of a call of a tool up to its arguments.
+func appendCallHead(dst, id, name []byte) []byte {
+	dst = appendStringOr(append(dst, `"id":`...), id)
+	dst = appendStringOr(append(dst, `,"type":"function","function":{"name":`...), name)
+	return append(dst, `,"arguments":`...)
 }
 
-func (c *chatChunks) reset() {
-	calls := c.calls
-	calls.reset()
-	*c = chatChunks{head: keep(c.head, 1), calls: calls}
-}
-
-// begin appends a chunk up to its choices.
-func (c *chatChunks) begin(dst []byte, st *ConvState) []byte {
-	if len(c.head) == 0 {
-		c.head = appendReplyHead(append(c.head, "data: "...), "chat.completion.chunk", st)
+// finishReason translates a stop reason of Anthropic's or Bedrock's, whose text
+// it gets.
+func finishReason(stop []byte) string {
+	switch string(stop) {
+	case "max_tokens", "model_context_window_exceeded":
+		return "length"
+	case "tool_use":
+		return "tool_calls"
+	case "refusal", "guardrail_intervened", "content_filtered":
+		return "content_filter"
 	}
-	return append(dst, c.head...)
+	return "stop" // end_turn, stop_sequence, pause_turn and what is to come
 }
 
-// open begins a chunk with a delta.
-func (c *chatChunks) open(dst []byte, st *ConvState) []byte {
-	return append(c.begin(dst, st), `{"index":0,"delta":{`...)
-}
-
-// shut ends a chunk with a delta. finish is the text of finish_reason, "" for null.
-func (c *chatChunks) shut(dst []byte, finish string) []byte {
-	if finish == "" {
-		dst = append(dst, `},"logprobs":null,"finish_reason":null}]`...)
-	} else {
-		dst = append(append(append(dst, `},"logprobs":null,"finish_reason":"`...), finish...), `"}]`...)
+// appendChatUsage appends OpenAI's usage object for u, which counts as
+// Anthropic and Bedrock do: there the prompt is without what the cache has
+// taken or given.
+func appendChatUsage(dst []byte, u *Usage) []byte {
+	prompt := u.Prompt + u.CacheRead + u.CacheCreation
+	dst = strconv.AppendInt(append(dst, `{"prompt_tokens":`...), prompt, 10)
+	dst = strconv.AppendInt(append(dst, `,"completion_tokens":`...), u.Completion, 10)
+	dst = strconv.AppendInt(append(dst, `,"total_tokens":`...), prompt+u.Completion, 10)
+	dst = strconv.AppendInt(append(dst, `,"prompt_tokens_details":{"cached_tokens":`...), u.CacheRead, 10)
+	if u.CacheCreation > 0 {
+		dst = strconv.AppendInt(append(dst, `,"cache_creation_input_tokens":`...), u.CacheCreation, 10)
 	}
-	if c.usage {
-		dst = append(dst, `,"usage":null`...)
+	dst = append(dst, '}')
+	if u.Reasoning > 0 {
+		dst = strconv.AppendInt(append(dst, `,"completion_tokens_details":{"reasoning_tokens":`...), u.Reasoning, 10)
+		dst = append(dst, '}')
 	}
-	return append(dst, "}\n\n"...)
+	return append(dst, '}')
 }
 
-// finish appends the chunk with the finish_reason.
-func (c *chatChunks) finish(dst []byte, reason string, st *ConvState) []byte {
-	c.stopped = true
-	return c.shut(c.open(dst, st), reason)
-}
-
-// done ends the stream, with a report of usage if the client wants one and u is
-// not nil.
-func (c *chatChunks) done(dst []byte, u *chatReport, st *ConvState) []byte {
-	c.ended = true
-	if c.usage && u != nil {
-		dst = append(c.begin(dst, st), `],"usage":`...)
-		dst = append(u.appendTo(dst), "}\n\n"...)
-	}
-	return append(dst, "data: [DONE]\n\n"...)
-}
-
-// chatReport is a report of usage as OpenAI counts: what was read from a cache
-// or written to it is part of the prompt.
-type chatReport struct{ prompt, completion, read, creation int64 }
-
-func (u *chatReport) appendTo(dst []byte) []byte {
-	dst = strconv.AppendInt(append(dst, `{"prompt_tokens":`...), u.prompt, 10)
-	dst = strconv.AppendInt(append(dst, `,"completion_tokens":`...), u.completion, 10)
-	dst = strconv.AppendInt(append(dst, `,"total_tokens":`...), u.prompt+u.completion, 10)
-	dst = strconv.AppendInt(append(dst, `,"prompt_tokens_details":{"cached_tokens":`...), u.read, 10)
-	if u.creation > 0 {
-		dst = strconv.AppendInt(append(dst, `,"cache_creation_input_tokens":`...), u.creation, 10)
-	}
-	return append(dst, "}}"...)
-}
-
-// appendChatError appends OpenAI's error object. message is a JSON string, nil
-// for none; code is a text, empty for null.
+// appendChatError appends OpenAI's error object. message is a JSON string or
+// nil; kind needs no escapes; code is a text, empty for null.
 func appendChatError(dst, message []byte, kind string, code []byte) []byte {
 	dst = appendStringOr(append(dst, `{"error":{"message":`...), message)
 	dst = append(append(dst, `,"type":"`...), kind...)
@@ -103,19 +170,4 @@ func appendChatError(dst, message []byte, kind string, code []byte) []byte {
 		dst = AppendString(dst, code)
 	}
 	return append(dst, "}}"...)
-}
-
-// chatErrorType is the type of OpenAI's error object for a status.
-func chatErrorType(status int) string {
-	switch {
-	case status == 401:
-		return "authentication_error"
-	case status == 403:
-		return "permission_error"
-	case status == 429:
-		return "rate_limit_error"
-	case status >= 500 || status == 408 || status == 424: // the model failed, says Bedrock
-		return "server_error"
-	}
-	return "invalid_request_error"
 }

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-func TestChatResponse(t *testing.T) {
-	st := ConvState{Start: time.Unix(7, 0)}
+func TestNativeResponse(t *testing.T) {
+	st := ConvState{Start: time.Unix(7, 0), ID: []byte("own")}
 	convert := func(body string, status int) (string, bool) {
 		t.Helper()
 		out, ok, err := chatToAnthropic{}.AppendResponse([]byte("+"), []byte(body), status, &st)
@@ -74,7 +74,7 @@ func TestChatResponse(t *testing.T) {
 	st.Model = []byte(`llm"m`)
 	f(`{"id":"i","model":"m","content":[]}`, `{"id":"i","object":"chat.completion","created":7,"model":"llm\"m","choices":[{"index":0,"message":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":"stop"}]}`)
 	st.Model = nil
-	f(`{"content":[]}`, `{"id":"","object":"chat.completion","created":7,"model":"","choices":[{"index":0,"message":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":"stop"}]}`)
+	f(`{"content":[]}`, `{"id":"chatcmpl-own","object":"chat.completion","created":7,"model":"","choices":[{"index":0,"message":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":"stop"}]}`)
 
 	// What has neither form is passed on as it is.
 	for _, body := range []string{``, ` `, `x`, `{`, `{"content":[]`, `{"content":[]} x`, `null`, `1`, `"s"`, `[]`, `{}`, `{"content":"a"}`, `{"error":null}`, `{"error":5}`, `<html>`} {

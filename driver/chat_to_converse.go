@@ -1,6 +1,9 @@
 package driver
 
-import "bytes"
+import (
+	"bytes"
+	"errors"
+)
 
 // chatToConverse lets OpenAI's chat clients reach Bedrock's Converse and
 // ConverseStream. APISIX has no such conversion; docs/providers.md tells what
@@ -9,38 +12,96 @@ type chatToConverse struct{}
 
 func (chatToConverse) Pair() (client, provider Proto) { return OpenAIChat, BedrockConverse }
 
-// finishReason translates a stopReason, a JSON string.
-func finishReason(stop []byte) string {
-	if KindOf(stop) != String {
-		return "stop"
-	}
-	switch string(stop[1 : len(stop)-1]) {
-	case "max_tokens", "model_context_window_exceeded":
-		return "length"
-	case "tool_use":
-		return "tool_calls"
-	case "guardrail_intervened", "content_filtered":
-		return "content_filter"
-	}
-	return "stop"
-}
+var errNoOutput = errors.New("no output in response")
 
-// converseReport is a usage object of Converse in the way OpenAI counts:
-// inputTokens are those that came from no cache and went into none.
-func converseReport(raw []byte) (u chatReport) {
-	for m := membersOf(raw); m.next(); {
+// AppendResponse implements Converter. Errors of AWS, whatever their status,
+// become OpenAI's.
+func (chatToConverse) AppendResponse(dst, body []byte, status int, st *ConvState) ([]byte, bool, error) {
+	doc := document(body)
+	if KindOf(doc) != Object {
+		return dst, false, nil
+	}
+	var output, stop, usage, class []byte
+	for m := membersOf(doc); m.next(); {
 		switch string(plainKey(m.key)) {
-		case "inputTokens":
-			u.prompt += integer(m.val)
-		case "outputTokens":
-			u.completion = integer(m.val)
-		case "cacheReadInputTokens":
-			u.read = integer(m.val)
-		case "cacheWriteInputTokens":
-			u.creation = integer(m.val)
+		case "output":
+			output = m.val
+		case "stopReason":
+			stop = m.val
+		case "usage":
+			usage = m.val
+		case "__type":
+			class = m.val
 		}
 	}
-	u.prompt += u.read + u.creation
+	message := lookup(output, "message")
+	if status >= 400 || KindOf(message) != Object {
+		text := messageOf(doc)
+		switch {
+		case text != nil:
+			if KindOf(class) == String {
+				class, _ = unquoted(class, nil)
+			} else {
+				class = st.ErrorClass
+			}
+			return appendChatError(dst, text, chatErrorType(status), classOf(class)), true, nil
+		case status >= 400:
+			return dst, false, nil
+		}
+		return dst, false, errNoOutput
+	}
+	r := chatReply{content: lookup(message, "content"), read: readConverseBlock, stop: stop, usage: converseUsage(usage)}
+	return r.appendTo(dst, st), true, nil
+}
+
+// readConverseBlock reads a block of an answer.
+func readConverseBlock(raw []byte) (b block) {
+	for m := membersOf(raw); m.next(); {
+		switch string(plainKey(m.key)) {
+		case "text":
+			b.kind, b.text = textBlock, m.val
+		case "reasoningContent":
+			b.kind, b.text = thinkingBlock, lookup(lookup(m.val, "reasoningText"), "text")
+		case "citationsContent":
+			b.kind, b.cited = textBlock, lookup(m.val, "content")
+		case "toolUse":
+			b.readToolUse(m.val)
+		}
+	}
+	return b
+}
+
+// readToolUse makes b a call if raw is one that the client has to answer.
+func (b *block) readToolUse(raw []byte) {
+	if KindOf(raw) != Object {
+		return
+	}
+	b.kind = callBlock
+	for m := membersOf(raw); m.next(); {
+		switch string(plainKey(m.key)) {
+		case "toolUseId":
+			b.id = m.val
+		case "name":
+			b.name = m.val
+		case "input":
+			b.input = m.val
+		case "type":
+			if isText(m.val, "server_tool_use") {
+				b.kind = noBlock
+				return
+			}
+		}
+	}
+}
+
+// converseUsage is bedrockUsage with the tokens that came from a cache or went
+// into one, which inputTokens are without.
+func converseUsage(raw []byte) (u Usage) {
+	if KindOf(raw) != Object {
+		return u
+	}
+	u = bedrockUsage(raw)
+	u.CacheRead, u.CacheCreation = integer(lookup(raw, "cacheReadInputTokens")), integer(lookup(raw, "cacheWriteInputTokens"))
 	return u
 }
 
@@ -54,19 +115,24 @@ func messageOf(raw []byte) (message []byte) {
 	return message
 }
 
-// exceptionStatus is the status of an exception by its name, which begins with
-// a small letter in streams and with a capital elsewhere.
-func exceptionStatus(name []byte) int {
-	for _, e := range [...]struct {
-		name   string
-		status int
-	}{
-		{"validationException", 400}, {"accessDeniedException", 403}, {"resourceNotFoundException", 404},
-		{"throttlingException", 429}, {"serviceQuotaExceededException", 400}, {"modelNotReadyException", 429},
-	} {
-		if bytes.EqualFold(name, []byte(e.name)) {
-			return e.status
-		}
+// classOf is the name of an error class without the namespace before it and the
+// address behind.
+func classOf(class []byte) []byte {
+	class, _, _ = bytes.Cut(class, []byte(":"))
+	return class[bytes.LastIndexByte(class, '#')+1:]
+}
+
+// chatErrorType is the type of OpenAI's error object for a status.
+func chatErrorType(status int) string {
+	switch {
+	case status == 401:
+		return "authentication_error"
+	case status == 403:
+		return "permission_error"
+	case status == 429:
+		return "rate_limit_error"
+	case status >= 500 || status == 408 || status == 424: // the model failed, says Bedrock
+		return "server_error"
 	}
-	return 500
+	return "invalid_request_error"
 }

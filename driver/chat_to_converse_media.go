@@ -27,21 +27,20 @@ func formatOf(mediaType []byte, formats []mediaFormat) string {
 	return ""
 }
 
-func (q *converseRequest) image(url []byte) {
-	mediaType, data, ok := dataURL(url)
-	format := formatOf(mediaType, imageFormats[:])
+func (q *converseRequest) image(p *chatPart) {
+	format := formatOf(p.media, imageFormats[:])
 	switch {
-	case !ok:
-		q.failAt(".image_url", "Bedrock fetches no images: it must be a data URL in base64")
+	case p.data == nil:
+		q.failAt(".image_url.url", "Bedrock fetches no images: it must be a data URL in base64 with its media type")
 		return
 	case format == "":
-		q.failAt(".image_url", "Bedrock knows images of the types png, jpeg, gif and webp only")
+		q.failAt(".image_url.url", "Bedrock knows images of the types png, jpeg, gif and webp only")
 		return
 	}
 	q.next()
 	q.raw(`{"image":{"format":"`)
 	q.raw(format)
-	q.bytes(data)
+	q.bytes(p.data)
 }
 
 // bytes ends a block with its source, data in base64.
@@ -52,17 +51,8 @@ func (q *converseRequest) bytes(data []byte) {
 }
 
 func (q *converseRequest) document(p *chatPart) {
-	if p.data == nil {
-		q.failAt(".file.file_data", "Bedrock has no uploaded files: it must be a data URL in base64")
-		return
-	}
-	mediaType, data, ok := dataURL(p.data)
-	format := formatOf(mediaType, documentFormats[:])
-	switch {
-	case !ok:
-		q.failAt(".file.file_data", "it must be a data URL in base64")
-		return
-	case format == "":
+	format := formatOf(p.media, documentFormats[:])
+	if format == "" {
 		q.failAt(".file.file_data", "Bedrock knows documents of the types pdf, txt, md, html, csv, doc, docx, xls and xlsx only")
 		return
 	}
@@ -70,8 +60,8 @@ func (q *converseRequest) document(p *chatPart) {
 	q.raw(`{"document":{"format":"`)
 	q.raw(format)
 	q.raw(`","name":"`)
-	q.documentName(p.filename)
-	q.bytes(data)
+	q.documentName(p.name)
+	q.bytes(p.data)
 }
 
 // maxDocumentName leaves room for the number of a name that is there already.

@@ -1,19 +1,16 @@
 package driver
 
-import "bytes"
-
 // system writes what system and developer messages say, wherever they stand.
+// messages has checked them.
 func (q *converseRequest) system() {
-	q.message, q.part = 0, -1
-	for e := elementsOf(q.get("messages")); e.next() && q.err == nil; q.message++ {
-		if m := readMessage(e.val); isSystem(m.role) {
-			q.content(systemRole, m.content, true)
+	q.at = 0
+	for e := elementsOf(q.get("messages")); e.next() && q.err == nil; q.at++ {
+		if m := readMessage(e.val); m.role == systemRole {
+			q.content(systemList, m.content, systemRole)
 		}
 	}
-	q.turn("")
+	q.turn(noList)
 }
-
-func isSystem(role []byte) bool { return isText(role, "system") || isText(role, "developer") }
 
 // messages writes the conversation. Converse knows two roles, which take turns:
 // what follows in the same role goes into the same message.
@@ -21,146 +18,110 @@ func (q *converseRequest) messages() {
 	q.key("messages")
 	q.dst = append(q.dst, '[')
 	empty := len(q.dst)
-	q.message, q.part = 0, -1
-	for e := elementsOf(q.get("messages")); e.next() && q.err == nil; q.message++ {
-		m := readMessage(e.val)
-		switch {
-		case isSystem(m.role):
-		case isText(m.role, "user"):
-			q.content("user", m.content, false)
-		case isText(m.role, "assistant"):
+	q.at = 0
+	for e := elementsOf(q.get("messages")); e.next() && q.err == nil; q.at++ {
+		switch m := q.message(e.val); {
+		case q.err != nil:
+		case m.role == userRole:
+			q.content(userList, m.content, userRole)
+		case m.role == assistantRole:
 			q.assistant(&m)
-		case isText(m.role, "tool"):
+		case m.role == toolRole:
 			q.result(&m)
-		default:
-			q.failAt(".role", "it must be system, developer, user, assistant or tool")
 		}
 	}
-	q.turn("")
+	q.turn(noList)
 	if len(q.dst) == empty {
-		q.fail("messages", "a conversation needs a message with content")
+		q.fail("messages", errNothingSaid)
 	}
 	q.dst = append(q.dst, ']')
 }
 
-// systemRole is what turn calls the list that Converse has beside messages.
-const systemRole = "system"
+// openList is what blocks are written into at the moment: the content of a
+// message, or the list that Converse has beside messages.
+type openList uint8
 
-// turn makes sure that a message of role is open, or none for "".
-func (q *converseRequest) turn(role string) {
-	if q.role == role {
+const (
+	noList openList = iota
+	systemList
+	userList
+	assistantList
+)
+
+// turn makes sure that list is open, and no other.
+func (q *converseRequest) turn(list openList) {
+	if q.open == list {
 		return
 	}
-	switch q.role {
-	case "":
-	case systemRole:
+	switch q.open {
+	case systemList:
 		q.raw("]")
-	default:
+	case userList, assistantList:
 		q.raw("]}")
 	}
-	switch q.role = role; role {
-	case "":
-	case systemRole:
+	switch q.open = list; list {
+	case systemList:
 		q.raw(`,"system":[`)
-	default:
+	case userList:
 		q.next()
-		q.raw(`{"role":"`)
-		q.raw(role)
-		q.raw(`","content":[`)
+		q.raw(`{"role":"user","content":[`)
+	case assistantList:
+		q.next()
+		q.raw(`{"role":"assistant","content":[`)
 	}
 }
 
-// say writes a text into the message of role. Bedrock takes none that is blank.
-func (q *converseRequest) say(role string, text []byte) {
+// say writes a text into list.
+func (q *converseRequest) say(list openList, text []byte) {
 	if !isBlankText(text) {
-		q.turn(role)
+		q.turn(list)
 		q.textBlock(text)
 	}
 }
 
-// content writes what a message says: text, and unless it is textOnly images
-// and files.
-func (q *converseRequest) content(role string, raw []byte, textOnly bool) {
-	switch KindOf(raw) {
-	case String:
-		q.say(role, raw)
-	case Array:
-		q.part = 0
-		for e := elementsOf(raw); e.next() && q.err == nil; q.part++ {
-			p := readPart(e.val)
-			if textOnly && p.kind != textPart {
-				q.failAt("", "only text is possible here")
-				break
-			}
-			q.block(role, &p)
+// content writes into list what a message of role says.
+func (q *converseRequest) content(list openList, raw []byte, role chatRole) {
+	if KindOf(raw) == String {
+		q.say(list, raw)
+		return
+	}
+	e := elementsOf(raw)
+	for p, ok := q.nextPart(&e, role); ok; p, ok = q.nextPart(&e, role) {
+		switch p.kind {
+		case imagePart:
+			q.turn(list)
+			q.image(&p)
+		case filePart:
+			q.turn(list)
+			q.document(&p)
+		default:
+			q.say(list, p.text)
 		}
-		q.part = -1
-	default:
-		q.failAt(".content", "it must be a string or a list of parts")
 	}
 }
 
 func (q *converseRequest) assistant(m *chatMessage) {
-	const role = "assistant"
-	switch {
-	case m.audio != nil:
-		q.failAt(".audio", "Bedrock's Converse has no audio")
-	case m.call != nil:
-		q.failAt(".function_call", "tool_calls are what can be converted")
-	case m.calls != nil && KindOf(m.calls) != Array:
-		q.failAt(".tool_calls", "it must be a list")
+	q.content(assistantList, m.content, assistantRole)
+	if m.refusal != nil {
+		q.say(assistantList, m.refusal)
 	}
-	if m.content != nil {
-		q.content(role, m.content, true)
-	}
-	if KindOf(m.refusal) == String {
-		q.say(role, m.refusal)
-	}
-	for e := elementsOf(m.calls); e.next(); {
-		c := readCall(e.val)
-		if !nonEmptyString(c.id) || !nonEmptyString(c.name) {
-			q.failAt(".tool_calls", "each call needs an id and a function with a name")
-			return
-		}
-		q.turn(role)
+	for i, e := 0, elementsOf(m.calls); e.next() && q.err == nil; i++ {
+		c := q.chatCall(e.val, i)
+		q.turn(assistantList)
 		q.toolBlocks = true
 		q.next()
 		q.raw(`{"toolUse":{"toolUseId":`)
 		q.dst = append(q.dst, c.id...)
 		q.member("name", c.name)
 		q.key("input")
-		q.arguments(c.arguments)
+		q.input(&c, i)
 		q.raw("}}")
 	}
 }
 
-// arguments writes the object that the arguments of a call hold.
-func (q *converseRequest) arguments(raw []byte) {
-	start := len(q.dst)
-	if raw = notNull(raw); KindOf(raw) == String {
-		q.dst = appendUnescaped(q.dst, raw[1:len(raw)-1])
-	} else {
-		q.dst = append(q.dst, raw...) // some clients send the object itself
-	}
-	text := q.dst[start:]
-	if len(bytes.TrimSpace(text)) == 0 {
-		q.dst = append(q.dst[:start], "{}"...)
-		return
-	}
-	doc := document(text)
-	if KindOf(doc) != Object {
-		q.failAt(".tool_calls", "arguments must be a JSON object")
-	}
-	q.dst = q.dst[:start+copy(text, doc)]
-}
-
 // result writes what a tool has answered.
 func (q *converseRequest) result(m *chatMessage) {
-	if !nonEmptyString(m.callID) {
-		q.failAt(".tool_call_id", "it must be a string")
-		return
-	}
-	q.turn("user")
+	q.turn(userList)
 	q.toolBlocks = true
 	q.next()
 	q.raw(`{"toolResult":{"toolUseId":`)
@@ -169,7 +130,7 @@ func (q *converseRequest) result(m *chatMessage) {
 	if KindOf(m.content) == String {
 		q.textBlock(m.content) // here it may be blank
 	} else {
-		q.content("user", m.content, false)
+		q.content(userList, m.content, toolRole)
 	}
 	q.raw("]}}")
 }
@@ -178,32 +139,4 @@ func (q *converseRequest) textBlock(raw []byte) {
 	q.next()
 	q.raw(`{"text":`)
 	q.dst = append(append(q.dst, raw...), '}')
-}
-
-func (q *converseRequest) block(role string, p *chatPart) {
-	switch p.kind {
-	case textPart:
-		q.say(role, p.text)
-	case imagePart:
-		q.turn(role)
-		q.image(p.url)
-	case filePart:
-		q.turn(role)
-		q.document(p)
-	default:
-		q.failAt("", "Bedrock's Converse takes parts of the types text, image_url and file")
-	}
-}
-
-// isBlankText tells whether the JSON string raw holds nothing but white space.
-func isBlankText(raw []byte) bool {
-	for s := raw[1 : len(raw)-1]; len(s) > 0; s = s[1:] {
-		switch {
-		case s[0] == '\\' && (s[1] == 'n' || s[1] == 'r' || s[1] == 't'):
-			s = s[1:]
-		case s[0] != ' ':
-			return false
-		}
-	}
-	return true
 }

@@ -1,14 +1,9 @@
 package driver
 
-import "fmt"
-
 // Request implements Converter. The body is built from nothing: a field that
 // is not named here never reaches the provider.
 func (chatToConverse) Request(dst []byte, src *Body, st *ConvState) ([]byte, error) {
-	q := converseRequest{jsonOut: jsonOut{append(dst, '{')}, src: src}
-	if name := unconvertedIn(src); name != "" {
-		q.fail(name, "Bedrock's Converse has no such option")
-	}
+	q := converseRequest{chatReader: readChat(dst, src, "Bedrock's Converse")}
 	q.messages()
 	q.system()
 	q.inference()
@@ -19,38 +14,17 @@ func (chatToConverse) Request(dst []byte, src *Body, st *ConvState) ([]byte, err
 	if q.err != nil {
 		return dst, q.err
 	}
-	st.chunks.usage = KindOf(lookup(q.get("stream_options"), "include_usage")) == True
+	st.chunks.usage = q.wantsUsage()
 	return append(q.dst, '}'), nil
 }
 
 // converseRequest builds one request of Converse.
 type converseRequest struct {
-	jsonOut
-	src *Body
-	err error // the first thing that cannot be converted
-
-	message, part int             // where the walk over messages is; part -1: not in one
-	role          string          // of the message that is open, "" if none is
-	toolBlocks    bool            // there are calls of tools or results of them
-	names         map[string]bool // of documents
+	chatReader
+	open       openList
+	toolBlocks bool            // there are calls of tools or results of them
+	names      map[string]bool // of documents
 }
-
-func (q *converseRequest) fail(field, why string) {
-	if q.err == nil {
-		q.err = &fieldError{field, why}
-	}
-}
-
-// failAt is fail for a member of the message, or part of one, at hand.
-func (q *converseRequest) failAt(member, why string) {
-	if q.part >= 0 {
-		member = fmt.Sprintf(".content[%d]%s", q.part, member)
-	}
-	q.fail(fmt.Sprintf("messages[%d]%s", q.message, member), why)
-}
-
-// get is a top-level member of the client's body; null counts as absent.
-func (q *converseRequest) get(key string) []byte { return notNull(rawOf(q.src, key)) }
 
 // begin begins an object as a member; end, which gets what begin returned,
 // takes it back if nothing was written into it.
@@ -71,98 +45,42 @@ func (q *converseRequest) end(before int) {
 
 func (q *converseRequest) inference() {
 	at := q.begin("inferenceConfig")
-	if limit := "max_completion_tokens"; q.get(limit) != nil {
-		q.number("maxTokens", limit)
-	} else {
-		q.number("maxTokens", "max_tokens")
+	if limit := q.limit(); limit != nil {
+		q.member("maxTokens", limit)
 	}
-	q.number("temperature", "temperature")
-	q.number("topP", "top_p")
-	q.stop()
+	if raw := q.amount("temperature"); raw != nil {
+		q.member("temperature", raw)
+	}
+	if raw := q.amount("top_p"); raw != nil {
+		q.member("topP", raw)
+	}
+	q.stop("stopSequences")
 	q.end(at)
-}
-
-// number copies a member that must be a number.
-func (q *converseRequest) number(name, from string) {
-	switch raw := q.get(from); KindOf(raw) {
-	case None:
-	case Number:
-		q.member(name, raw)
-	default:
-		q.fail(from, "it must be a number")
-	}
-}
-
-func (q *converseRequest) stop() {
-	raw := q.get("stop")
-	switch KindOf(raw) {
-	case None:
-	case String:
-		q.key("stopSequences")
-		q.dst = append(append(append(q.dst, '['), raw...), ']')
-	case Array:
-		n := 0
-		for e := elementsOf(raw); e.next(); n++ {
-			if KindOf(e.val) != String {
-				q.fail("stop", "it must be a string or a list of strings")
-			}
-		}
-		if n > 0 {
-			q.member("stopSequences", raw)
-		}
-	default:
-		q.fail("stop", "it must be a string or a list of strings")
-	}
 }
 
 // output writes what is asked of the form of the answer, and of the effort.
+// Models do not reason unless they are told to, or always do: none is left out.
 func (q *converseRequest) output() {
 	at := q.begin("outputConfig")
-	q.textFormat()
-	q.effort()
-	q.end(at)
-}
-
-func (q *converseRequest) textFormat() {
-	format := q.get("response_format")
-	kind := lookup(format, "type")
-	if format == nil || isText(kind, "text") {
-		return
-	}
-	schema := lookup(format, "json_schema")
-	text := lookup(schema, "schema")
-	switch {
-	case !isText(kind, "json_schema"):
-		q.fail("response_format.type", "Bedrock's Converse knows text and json_schema only")
-		return
-	case KindOf(text) != Object:
-		q.fail("response_format.json_schema.schema", "it must be an object")
-		return
-	}
-	q.key("textFormat")
-	q.raw(`{"type":"json_schema","structure":{"jsonSchema":{"schema":`)
-	q.dst = AppendString(q.dst, text) // a document inside a string
-	for _, name := range [...]string{"name", "description"} {
-		if raw := lookup(schema, name); nonEmptyString(raw) {
-			q.member(name, raw)
+	if format := q.schema(); format != nil {
+		q.key("textFormat")
+		q.raw(`{"type":"json_schema","structure":{"jsonSchema":{"schema":`)
+		q.dst = AppendString(q.dst, lookup(format, "schema")) // a document inside a string
+		for _, name := range [...]string{"name", "description"} {
+			if raw := lookup(format, name); nonEmptyString(raw) {
+				q.member(name, raw)
+			}
 		}
+		q.raw("}}}")
 	}
-	q.raw("}}}")
-}
-
-// effort leaves none out: models do not reason unless they are told to, or
-// always do.
-func (q *converseRequest) effort() {
-	raw := q.get("reasoning_effort")
-	switch {
-	case raw == nil || isText(raw, "none"):
-	case isText(raw, "minimal"):
+	switch effort := q.effort(); effort {
+	case "", "none":
+	case "minimal":
 		q.text("effort", "low")
-	case isText(raw, "low"), isText(raw, "medium"), isText(raw, "high"), isText(raw, "xhigh"), isText(raw, "max"):
-		q.member("effort", raw)
 	default:
-		q.fail("reasoning_effort", "it must be none, minimal, low, medium, high, xhigh or max")
+		q.text("effort", effort)
 	}
+	q.end(at)
 }
 
 func (q *converseRequest) serviceTier() {
@@ -184,13 +102,10 @@ const maxMetadata = 16
 // metadata writes what shows up in Bedrock's own log of invocations. Pairs
 // whose text Bedrock does not take are left out.
 func (q *converseRequest) metadata() {
-	own := q.get("metadata")
-	if own != nil && KindOf(own) != Object {
-		q.fail("metadata", "it must be an object")
-	}
+	own := q.ofKind("metadata", "an object", Object)
 	at, n := q.begin("requestMetadata"), 0
 	for _, name := range [...]string{"user", "safety_identifier"} {
-		if raw := q.get(name); nonEmptyString(raw) && isMetadata(raw[1:len(raw)-1]) && lookup(own, name) == nil {
+		if raw := q.ofKind(name, "a string", String); nonEmptyString(raw) && isMetadata(raw[1:len(raw)-1]) && lookup(own, name) == nil {
 			q.member(name, raw)
 			n++
 		}
@@ -216,4 +131,57 @@ func isMetadata(s []byte) bool {
 		}
 	}
 	return len(s) <= 256
+}
+
+// tools writes toolConfig. Converse has no choice "none": without tools in the
+// conversation it is the same to offer none, otherwise Bedrock insists on them.
+func (q *converseRequest) tools() {
+	c := q.choice()
+	before := len(q.dst)
+	q.key("toolConfig")
+	q.raw(`{"tools":[`)
+	empty := len(q.dst)
+	for t := q.offered(); q.nextTool(&t, &c); {
+		q.tool(&t.chatTool)
+	}
+	parallel := q.parallel()
+	switch some := len(q.dst) > empty; {
+	case !some:
+		q.noTool(&c)
+	case c.kind == choiceNone && q.toolBlocks:
+		q.fail("tool_choice", "Bedrock has no choice none for a conversation with tool calls")
+	case !parallel:
+		q.fail("parallel_tool_calls", q.to+noCounterpart)
+	}
+	if len(q.dst) == empty || c.kind == choiceNone {
+		q.dst = q.dst[:before]
+		return
+	}
+	q.raw("]")
+	switch c.kind {
+	case choiceAuto:
+		q.raw(`,"toolChoice":{"auto":{}}`)
+	case choiceRequired:
+		q.raw(`,"toolChoice":{"any":{}}`)
+	case choiceNamed:
+		q.raw(`,"toolChoice":{"tool":{"name":`)
+		q.dst = append(q.dst, c.name...)
+		q.raw("}}")
+	}
+	q.raw("}")
+}
+
+func (q *converseRequest) tool(t *chatTool) {
+	q.next()
+	q.raw(`{"toolSpec":{"name":`)
+	q.dst = append(q.dst, t.name...)
+	if nonEmptyString(t.description) {
+		q.member("description", t.description)
+	}
+	q.raw(`,"inputSchema":{"json":`)
+	q.dst = append(append(q.dst, t.schema()...), '}')
+	if KindOf(t.strict) == True {
+		q.member("strict", t.strict)
+	}
+	q.raw("}}")
 }

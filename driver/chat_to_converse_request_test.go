@@ -5,104 +5,32 @@ import (
 	"testing"
 )
 
-// What has no counterpart is refused by name.
-func TestConverseRefusals(t *testing.T) {
-	f := func(raw, want string) {
+// What only this provider has no counterpart for.
+func TestConverseRequestErrors(t *testing.T) {
+	g := func(members, want string) {
 		t.Helper()
-		out, err := chatToConverse{}.Request([]byte("+"), load(t, raw), new(ConvState))
-		if !strings.HasPrefix(errText(err), "cannot convert "+want) || string(out) != "+" {
-			t.Errorf("%s: %s %v, want %s", raw, out, err, want)
+		raw := `{"messages":[{"role":"user","content":"x"}],` + members + `}`
+		if got, err := convertedBy(t, chatToConverse{}, raw, new(ConvState)); errText(err) != "cannot convert "+want {
+			t.Errorf("%s: %s\n got %v\nwant %s", raw, got, err, want)
 		}
 	}
-	for _, list := range []string{``, `"messages":null`, `"messages":{}`, `"messages":[]`, `"messages":[{"role":"system","content":"a"}]`,
-		`"messages":[{"role":"user","content":""}]`, `"messages":[{"role":"user","content":" \n\r\t "},{"role":"assistant"}]`} {
-		f("{"+list+"}", "messages: a conversation needs a message with content")
-	}
-	m := func(message, want string) {
-		t.Helper()
-		f(`{"messages":[{"role":"user","content":"a"},`+message+`]}`, "messages[1]"+want)
-	}
-	m(`1`, ".role: ")
-	m(`{"content":"a"}`, ".role: ")
-	m(`{"role":"function","name":"f","content":"a"}`, ".role: it must be system, developer, user, assistant or tool")
-	m(`{"role":"user"}`, ".content: it must be a string or a list of parts")
-	m(`{"role":"user","content":1}`, ".content: ")
-	m(`{"role":"system","content":null}`, ".content: ")
-	m(`{"role":"system","content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"data:image/png;base64,AA"}}]}`, ".content[1]: only text")
-	m(`{"role":"assistant","content":[{"type":"file","file":{}}]}`, ".content[0]: only text")
-	m(`{"role":"assistant","audio":{"id":"a"}}`, ".audio: ")
-	m(`{"role":"assistant","function_call":{"name":"f","arguments":"{}"}}`, ".function_call: ")
-	m(`{"role":"assistant","tool_calls":{}}`, ".tool_calls: it must be a list")
-	m(`{"role":"tool","content":"a"}`, ".tool_call_id: ")
-	m(`{"role":"tool","tool_call_id":"c"}`, ".content: ")
-	part := func(part, want string) {
-		t.Helper()
-		m(`{"role":"user","content":[{"type":"text","text":"a"},`+part+`]}`, ".content[1]"+want)
-		m(`{"role":"tool","tool_call_id":"c","content":[{"type":"text","text":"a"},`+part+`]}`, ".content[1]"+want)
-	}
-	part(`1`, ": Bedrock's Converse takes parts of the types text, image_url and file")
-	part(`{"type":"text"}`, ": ")
-	part(`{"text":"a"}`, ": ")
-	part(`{"type":"input_audio","input_audio":{"data":"AA","format":"wav"}}`, ": ")
-	part(`{"type":"image_url"}`, ": ")
-	part(`{"type":"image_url","image_url":{"url":"https://example.com/a.png"}}`, ".image_url: Bedrock fetches no images")
-	part(`{"type":"image_url","image_url":{"url":""}}`, ".image_url: Bedrock fetches no images")
-	part(`{"type":"image_url","image_url":{"url":"data:image/png,AA"}}`, ".image_url: Bedrock fetches no images")
-	part(`{"type":"image_url","image_url":{"url":"data:;base64,"}}`, ".image_url: Bedrock fetches no images")
-	part(`{"type":"image_url","image_url":{"url":";base64,AA"}}`, ".image_url: Bedrock fetches no images")
-	part(`{"type":"image_url","image_url":{"url":"data:image/svg+xml;base64,AA"}}`, ".image_url: Bedrock knows images of the types png")
-	part(`{"type":"file"}`, ": ")
-	part(`{"type":"file","file":{"file_id":"file-1"}}`, ".file.file_data: Bedrock has no uploaded files")
-	part(`{"type":"file","file":{"file_data":"AAAA"}}`, ".file.file_data: it must be a data URL")
-	part(`{"type":"file","file":{"file_data":"data:application/zip;base64,AA"}}`, ".file.file_data: Bedrock knows documents of the types pdf")
-	call := func(call, want string) {
-		t.Helper()
-		m(`{"role":"assistant","tool_calls":[`+call+`]}`, ".tool_calls: "+want)
-	}
-	call(`1`, "each call needs")
-	call(`{"id":"c","type":"custom","custom":{"name":"f","input":""}}`, "each call needs")
-	call(`{"type":"function","function":{"name":"f","arguments":"{}"}}`, "each call needs")
-	for _, args := range []string{`"x"`, `"{"`, `"{}{}"`, `"[1]"`, `"null"`, `"\"a\""`, `1`, `[]`} {
-		call(`{"id":"c","type":"function","function":{"name":"f","arguments":`+args+`}}`, "arguments must be a JSON object")
-	}
-
-	o := func(members, want string) {
-		t.Helper()
-		f(`{"messages":[{"role":"user","content":"a"}],`+members+`}`, want)
-	}
-	for _, name := range []string{"n", "logprobs", "top_logprobs", "presence_penalty", "frequency_penalty", "seed"} {
-		o(`"`+name+`":2`, name+": ")
-	}
-	for _, member := range []string{`"logprobs":true`, `"n":"1"`, `"presence_penalty":-0.1`, `"logit_bias":{"50256":-100}`, `"modalities":["text","audio"]`, `"modalities":"text"`,
-		`"audio":{"voice":"alloy","format":"wav"}`, `"prediction":{"type":"content","content":"x"}`, `"functions":[{"name":"f"}]`, `"function_call":"auto"`, `"web_search_options":{}`} {
-		o(member, member[1:strings.Index(member, `":`)]+": ")
-	}
-	o(`"max_tokens":"9"`, "max_tokens: it must be a number")
-	o(`"max_completion_tokens":true,"max_tokens":9`, "max_completion_tokens: ")
-	o(`"temperature":[]`, "temperature: ")
-	o(`"top_p":"x"`, "top_p: ")
-	o(`"stop":1`, "stop: ")
-	o(`"stop":["a",1]`, "stop: ")
-	o(`"response_format":"text"`, "response_format.type: ")
-	o(`"response_format":{"type":"json_object"}`, "response_format.type: ")
-	o(`"response_format":{"type":"json_schema"}`, "response_format.json_schema.schema: ")
-	o(`"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":true}}`, "response_format.json_schema.schema: ")
-	o(`"reasoning_effort":"huge"`, "reasoning_effort: ")
-	o(`"reasoning_effort":1`, "reasoning_effort: ")
-	o(`"service_tier":"scale"`, "service_tier: ")
-	o(`"metadata":[]`, "metadata: ")
-	o(`"tools":{}`, "tools: ")
-	o(`"tools":[{"type":"custom","custom":{"name":"f"}}]`, "tools[0].type: ")
-	o(`"tools":[{"type":"function","function":{"name":"f"}},{"type":"function"}]`, "tools[1].function.name: ")
-	o(`"tools":[{"type":"function","function":{"name":"f","parameters":true}}]`, "tools[0].function.parameters: ")
+	g(`"service_tier":"scale"`, `service_tier: Bedrock knows default, flex and priority only`)
+	g(`"metadata":[]`, `metadata: it must be an object`)
 	const tools = `"tools":[{"type":"function","function":{"name":"f"}}]`
-	o(`"tool_choice":"required"`, "tool_choice: there are no tools")
-	o(`"tools":[],"tool_choice":{"type":"function","function":{"name":"f"}}`, "tool_choice: there are no tools")
-	for _, choice := range []string{`"any"`, `1`, `{}`, `{"type":"function"}`, `{"type":"custom","custom":{"name":"f"}}`, `{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[]}}`} {
-		o(tools+`,"tool_choice":`+choice, "tool_choice: it must be auto, none, required or a function")
+	g(tools+`,"parallel_tool_calls":false`, `parallel_tool_calls: Bedrock's Converse has no counterpart`)
+	g(`"messages":[{"role":"assistant","tool_calls":[{"id":"c","function":{"name":"f"}}]}],`+tools+`,"tool_choice":"none"`, `tool_choice: Bedrock has no choice none for a conversation with tool calls`)
+	part := func(p, want string) {
+		t.Helper()
+		g(`"messages":[{"role":"user","content":[{"type":"text","text":"a"},`+p+`]}]`, `messages[0].content[1]`+want)
+		g(`"messages":[{"role":"tool","tool_call_id":"c","content":[{"type":"text","text":"a"},`+p+`]}]`, `messages[0].content[1]`+want)
 	}
-	o(tools+`,"parallel_tool_calls":false`, "parallel_tool_calls: ")
-	f(`{"messages":[{"role":"assistant","tool_calls":[{"id":"c","function":{"name":"f"}}]}],`+tools+`,"tool_choice":"none"}`, "tool_choice: Bedrock has no choice none")
+	const fetches = `.image_url.url: Bedrock fetches no images: it must be a data URL in base64 with its media type`
+	part(`{"type":"image_url"}`, fetches)
+	for _, url := range []string{`https://example.com/a.png`, ``, `data:image/png,AA`, `data:;base64,`, `;base64,AA`} {
+		part(`{"type":"image_url","image_url":{"url":"`+url+`"}}`, fetches)
+	}
+	part(`{"type":"image_url","image_url":{"url":"data:image/svg+xml;base64,AA"}}`, `.image_url.url: Bedrock knows images of the types png, jpeg, gif and webp only`)
+	part(`{"type":"file","file":{"file_data":"data:application/zip;base64,AA"}}`, `.file.file_data: Bedrock knows documents of the types pdf, txt, md, html, csv, doc, docx, xls and xlsx only`)
 }
 
 func TestConverseRequest(t *testing.T) {
@@ -114,14 +42,10 @@ func TestConverseRequest(t *testing.T) {
 		}
 	}
 	f(``, ``)
-	f(`,"stream":true,"stream_options":{"include_usage":true},"store":true,"verbosity":"low","prompt_cache_key":"k","prediction":null,"top_k":5`, ``)
-	f(`,"n":1.0,"top_logprobs":0,"logit_bias":{ },"functions":[],"modalities":["text"],"parallel_tool_calls":false,"tool_choice":"auto"`, ``)
-	f(`,"max_tokens":null,"max_completion_tokens":null,"temperature":null,"top_p":null,"stop":null,"tools":null,"tool_choice":null,"response_format":null,
-		"reasoning_effort":null,"service_tier":null,"metadata":null,"user":null,"logprobs":null,"logit_bias":null,"audio":null,"seed":null`, ``)
+	f(`,"stream":true`, ``)
 	f(`,"max_tokens":1e2`, `,"inferenceConfig":{"maxTokens":1e2}`)
 	f(`,"m\u0061x_tokens":7,"max_completion_tokens":8`, `,"inferenceConfig":{"maxTokens":8}`)
 	f(`,"stop":"a\n","top_p":1`, `,"inferenceConfig":{"topP":1,"stopSequences":["a\n"]}`)
-	f(`,"stop":[]`, ``)
 	for from, to := range map[string]string{"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"} {
 		f(`,"reasoning_effort":"`+from+`"`, `,"outputConfig":{"effort":"`+to+`"}`)
 	}
@@ -141,19 +65,8 @@ func TestConverseRequest(t *testing.T) {
 	f(tools+`,"tool_choice":"required"`, config+`,"toolChoice":{"any":{}}}`)
 	f(tools+`,"tool_choice":{"type":"function","function":{"name":"g"}}`, config+`,"toolChoice":{"tool":{"name":"g"}}}`)
 	f(tools+`,"tool_choice":"none"`, ``)
-}
-
-// Only the client's own wish brings a report of usage.
-func TestConverseUsageWish(t *testing.T) {
-	for options, want := range map[string]bool{``: false, `,"stream_options":null`: false, `,"stream_options":{"include_usage":false}`: false, `,"stream_options":{"include_usage":true}`: true} {
-		var st ConvState
-		if _, err := (chatToConverse{}).Request(nil, load(t, `{"messages":[{"role":"user","content":"x"}],"stream":true`+options+`}`), &st); err != nil || st.chunks.usage != want {
-			t.Errorf("%s: %v %v", options, st.chunks.usage, err)
-		}
-		if st.Reset(); st.chunks.usage {
-			t.Error("Reset keeps the wish")
-		}
-	}
+	f(tools+`,"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"function":{"name":"f"}}]}}`, config+`,"toolChoice":{"any":{}}}`)
+	f(`,"tools":[{"function":{"name":"g"}},{"function":{"name":"f","parameters":{}}}],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"function":{"name":"f"}}]}}`, config+`,"toolChoice":{"auto":{}}}`)
 }
 
 // The 400 is in the words of both: APISIX's and those that OpenAI's clients show.

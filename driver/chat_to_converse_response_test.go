@@ -2,11 +2,13 @@ package driver
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
+	"time"
 )
 
 func TestConverseResponse(t *testing.T) {
-	st := ConvState{Model: []byte(`m"`), ID: []byte("id"), Created: 7}
+	st := ConvState{Model: []byte(`m"`), ID: []byte("id"), Start: time.Unix(7, 0)}
 	convert := func(body string, status int) (string, bool, error) {
 		t.Helper()
 		out, ok, err := chatToConverse{}.AppendResponse([]byte("+"), []byte(body), status, &st)
@@ -18,8 +20,12 @@ func TestConverseResponse(t *testing.T) {
 	f := func(content, more, message, finish, usage string) {
 		t.Helper()
 		body := ` {"output":{"message":{"role":"assistant","content":` + content + `}}` + more + `} `
-		want := `{"id":"chatcmpl-id","object":"chat.completion","created":7,"model":"m\"","choices":[{"index":0,"message":{"role":"assistant","content":` + message +
-			`,"refusal":null},"logprobs":null,"finish_reason":"` + finish + `"}]` + usage + `}`
+		said, rest, _ := strings.Cut(message, ",\"")
+		if rest != "" {
+			rest = `,"` + rest
+		}
+		want := `{"id":"chatcmpl-id","object":"chat.completion","created":7,"model":"m\"","choices":[{"index":0,"message":{"role":"assistant","content":` + said +
+			`,"refusal":null` + rest + `},"logprobs":null,"finish_reason":"` + finish + `"}]` + usage + `}`
 		if got, ok, err := convert(body, 200); !ok || got != want {
 			t.Errorf("%s: %v %v\n got %s\nwant %s", body, ok, err, got, want)
 		}

@@ -1,7 +1,7 @@
 package driver
 
 import (
-	"strconv"
+	"bytes"
 
 	"headrace/sse"
 )
@@ -14,103 +14,65 @@ func (chatToConverse) AppendEvent(dst []byte, ev sse.Event, st *ConvState) []byt
 	}
 	switch string(ev.Name) {
 	case "metadata":
-		return c.report(dst, ev.Data, st)
+		if !c.finished {
+			return dst
+		}
+		c.report = converseUsage(lookup(ev.Data, "usage"))
+		return c.done(dst)
 	case "exception", "error":
-		c.ended = true
-		dst = appendException(append(dst, "data: "...), ev)
-		return append(dst, "\n\n"...)
+		return c.exception(dst, ev)
 	}
-	if c.stopped {
+	if c.finished {
 		return dst
 	}
 	switch string(ev.Name) {
 	case "messageStart":
-		return c.shut(append(c.open(dst, st), `"role":"assistant","content":""`...), "")
+		if !c.started {
+			return c.begin(dst, nil, nil, st)
+		}
 	case "contentBlockStart":
-		if use := lookup(lookup(ev.Data, "start"), "toolUse"); isClientCall(use) {
-			return c.beginCall(dst, lookup(ev.Data, "contentBlockIndex"), use, st)
+		var b block
+		if b.readToolUse(lookup(lookup(ev.Data, "start"), "toolUse")); b.kind == callBlock {
+			c.blocks.put(lookup(ev.Data, "contentBlockIndex"), c.calls)
+			return c.call(dst, b.id, b.name, st)
 		}
 	case "contentBlockDelta":
 		return c.converseDelta(dst, ev.Data, st)
 	case "contentBlockStop":
-		if i, ok := c.calls.of(lookup(ev.Data, "contentBlockIndex")); ok && c.bare && i == c.tools-1 {
-			return c.argument(dst, i, noArguments, st)
+		if i, ok := c.blocks.of(lookup(ev.Data, "contentBlockIndex")); ok && i == c.calls-1 {
+			return c.endCall(dst, st)
 		}
 	case "messageStop":
-		return c.finish(dst, finishReason(lookup(ev.Data, "stopReason")), st)
+		return c.finish(dst, trimmed(lookup(ev.Data, "stopReason")), st)
 	}
 	return dst
 }
 
-// report ends the stream of an answer that is complete.
-func (c *chatChunks) report(dst, data []byte, st *ConvState) []byte {
-	if !c.stopped {
-		return dst
-	}
-	usage := lookup(data, "usage")
-	if KindOf(usage) != Object {
-		return c.done(dst, nil, st)
-	}
-	u := converseReport(usage)
-	return c.done(dst, &u, st)
-}
-
-// noArguments ends a call that has none: clients parse them.
-var noArguments = []byte(`"{}"`)
-
-// AppendEnd implements Converter: an answer is complete without its report of
-// usage, but not without messageStop.
+// AppendEnd implements Converter.
 func (chatToConverse) AppendEnd(dst []byte, clean bool, st *ConvState) []byte {
-	if c := &st.chunks; clean && c.stopped && !c.ended {
-		return c.done(dst, nil, st)
-	}
-	return dst
+	return st.chunks.end(dst, clean)
 }
 
 // converseDelta appends the chunk for a contentBlockDelta.
 func (c *chatChunks) converseDelta(dst, data []byte, st *ConvState) []byte {
-	delta := lookup(data, "delta")
-	for m := membersOf(delta); m.next(); {
-		name, said := "", m.val
+	for m := membersOf(lookup(data, "delta")); m.next(); {
 		switch string(plainKey(m.key)) {
 		case "text":
-			name = `"content":`
+			return c.say(dst, "content", m.val, st)
 		case "reasoningContent":
-			name, said = `"reasoning_content":`, lookup(m.val, "text")
+			return c.say(dst, "reasoning_content", lookup(m.val, "text"), st)
 		case "toolUse":
-			input := lookup(m.val, "input")
-			if i, ok := c.calls.of(lookup(data, "contentBlockIndex")); ok && nonEmptyString(input) {
-				return c.argument(dst, i, input, st)
+			if i, ok := c.blocks.of(lookup(data, "contentBlockIndex")); ok {
+				return c.argument(dst, i, lookup(m.val, "input"), st)
 			}
-		}
-		if name != "" && nonEmptyString(said) {
-			return c.shut(append(append(c.open(dst, st), name...), said...), "")
 		}
 	}
 	return dst
 }
 
-// beginCall appends the chunk that names a call.
-func (c *chatChunks) beginCall(dst, block, use []byte, st *ConvState) []byte {
-	c.calls.add(block, c.tools)
-	dst = strconv.AppendInt(append(c.open(dst, st), `"tool_calls":[{"index":`...), int64(c.tools), 10)
-	dst = appendCallHead(append(dst, ','), use)
-	c.tools++
-	c.bare = true
-	return c.shut(append(dst, `""}}]`...), "")
-}
-
-// argument appends a chunk with a part of a call's arguments, a JSON string.
-func (c *chatChunks) argument(dst []byte, call int, part []byte, st *ConvState) []byte {
-	c.bare = false
-	dst = strconv.AppendInt(append(c.open(dst, st), `"tool_calls":[{"index":`...), int64(call), 10)
-	dst = append(append(dst, `,"function":{"arguments":`...), part...)
-	return c.shut(append(dst, "}}]"...), "")
-}
-
-// appendException appends OpenAI's error object for a frame that is an
-// exception, or an error that AWS has no class for.
-func appendException(dst []byte, ev sse.Event) []byte {
+// exception ends the stream for a frame that is an exception, or an error that
+// AWS has no class for.
+func (c *chatChunks) exception(dst []byte, ev sse.Event) []byte {
 	code := sse.FrameHeader(ev.Raw, ":exception-type")
 	if len(code) == 0 {
 		code = sse.FrameHeader(ev.Raw, ":error-code")
@@ -121,5 +83,22 @@ func appendException(dst []byte, ev sse.Event) []byte {
 			message = AppendString(nil, text)
 		}
 	}
-	return appendChatError(dst, message, chatErrorType(exceptionStatus(code)), code)
+	return c.fail(dst, message, chatErrorType(exceptionStatus(code)), code)
+}
+
+// exceptionStatus is the status of an exception by its name, which begins with
+// a small letter in streams and with a capital elsewhere.
+func exceptionStatus(name []byte) int {
+	for _, e := range [...]struct {
+		name   string
+		status int
+	}{
+		{"validationException", 400}, {"accessDeniedException", 403}, {"resourceNotFoundException", 404},
+		{"throttlingException", 429}, {"serviceQuotaExceededException", 400}, {"modelNotReadyException", 429},
+	} {
+		if bytes.EqualFold(name, []byte(e.name)) {
+			return e.status
+		}
+	}
+	return 500
 }

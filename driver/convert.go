@@ -60,7 +60,6 @@ type ConvState struct {
 	names      toolNames // names that the provider was given for tools
 	toMessages messageStream
 	toResponse responseStream
-	toChunks   chunkStream
 	chunks     chatChunks
 }
 
@@ -70,14 +69,13 @@ func (st *ConvState) Reset() {
 	st.names.reset()
 	st.toMessages.reset()
 	st.toResponse.reset()
-	st.toChunks.reset()
 	st.chunks.reset()
 }
 
 // Ended tells whether the client has got the end of its stream, message or
 // error: nothing may be added any more, whatever the provider does next.
 func (st *ConvState) Ended() bool {
-	return st.toMessages.stopped || st.toResponse.stopped || st.toChunks.stopped || st.chunks.ended
+	return st.toMessages.stopped || st.toResponse.stopped || st.chunks.ended
 }
 
 // converters are tried in this order where a provider does not speak the

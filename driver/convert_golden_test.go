@@ -18,42 +18,31 @@ type goldens struct {
 	dir    string
 	conv   Converter
 	model  string
+	id     string // of the request
 	stream string // name of the file with a stream
-	// wire is what a provider sends for that file; all converts it, cut in pieces.
-	wire  func(t *testing.T, file []byte) []byte
-	all   func(st *ConvState, stream []byte, cuts ...int) []byte
-	check func(t testing.TB, out []byte)
+	check  func(t testing.TB, out []byte)
+	// wire is what a provider sends for that file, nil: itself; all converts
+	// it, cut in pieces, nil: convertAll.
+	wire func(t *testing.T, file []byte) []byte
+	all  func(st *ConvState, stream []byte, cuts ...int) []byte
 }
 
-func TestAnthropicGolden(t *testing.T) {
-	(&goldens{
-		dir: "anthropic_to_chat", conv: anthropicToChat{}, stream: "stream.sse",
-		wire: func(_ *testing.T, file []byte) []byte { return file },
-		all:  func(st *ConvState, stream []byte, cuts ...int) []byte { return convertAll(anthropicToChat{}, st, stream, cuts...) }, check: checkStream,
-	}).run(t)
-}
-
-func TestConverseGolden(t *testing.T) {
-	(&goldens{
-		dir: "chat_to_converse", conv: chatToConverse{}, model: "us.anthropic.claude", stream: "stream.txt",
-		wire: frameFile, all: convertFrames, check: checkChunks,
-	}).run(t)
-}
-
-func TestResponsesGolden(t *testing.T) {
-	(&goldens{
-		dir: "responses_to_chat", conv: responsesToChat{}, stream: "stream.sse",
-		wire: func(_ *testing.T, file []byte) []byte { return file },
-		all:  func(st *ConvState, stream []byte, cuts ...int) []byte { return convertAll(responsesToChat{}, st, stream, cuts...) }, check: checkResponses,
-	}).run(t)
-}
-
-func TestNativeGolden(t *testing.T) {
-	(&goldens{
-		dir: "chat_to_anthropic", conv: chatToAnthropic{}, stream: "stream.sse",
-		wire: func(_ *testing.T, file []byte) []byte { return file },
-		all:  func(st *ConvState, stream []byte, cuts ...int) []byte { return convertAll(chatToAnthropic{}, st, stream, cuts...) }, check: checkChunks,
-	}).run(t)
+func TestGolden(t *testing.T) {
+	for _, g := range []goldens{
+		{dir: "anthropic_to_chat", conv: anthropicToChat{}, stream: "stream.sse", check: checkStream},
+		{dir: "responses_to_chat", conv: responsesToChat{}, stream: "stream.sse", check: checkResponses},
+		{dir: "chat_to_anthropic", conv: chatToAnthropic{}, stream: "stream.sse", check: checkChunks},
+		{dir: "chat_to_converse", conv: chatToConverse{}, stream: "stream.txt", check: checkChunks, model: "us.anthropic.claude", id: "id", wire: frameFile, all: convertFrames},
+	} {
+		if g.id == "" {
+			g.id = "0123456789abcdef"
+		}
+		if g.wire == nil {
+			g.wire = func(_ *testing.T, file []byte) []byte { return file }
+			g.all = func(st *ConvState, stream []byte, cuts ...int) []byte { return convertAll(g.conv, st, stream, cuts...) }
+		}
+		t.Run(g.dir, g.run)
+	}
 }
 
 func (g *goldens) run(t *testing.T) {
@@ -90,7 +79,7 @@ func (g *goldens) one(t *testing.T, dir string) {
 	ask := func() {
 		t.Helper()
 		st.Reset()
-		st.Model, st.ID, st.Start = []byte(g.model), []byte("0123456789abcdef"), time.Unix(1700000000, 0)
+		st.Model, st.ID, st.Start = []byte(g.model), []byte(g.id), time.Unix(1700000000, 0)
 		got, err := g.conv.Request(nil, request, &st)
 		if err != nil {
 			t.Fatal(err)

@@ -34,14 +34,6 @@ func (f *flow) convert(in *instance) failure {
 	return failure{}
 }
 
-// refusalBody says why a request cannot be converted where APISIX has no say:
-// also where the clients of OpenAI and Anthropic look for it.
-func refusalBody(text string) []byte {
-	b := appendJSONString([]byte(`{"error_msg":`), text)
-	b = appendJSONString(append(b, `,"error":{"message":`...), text)
-	return append(b, `,"type":"invalid_request_error"}}`+"\n"...)
-}
-
 // convertedAnswer passes a whole answer on in the client's protocol. A body
 // that the converter does not know goes as it is.
 func (f *flow) convertedAnswer(a *plugin.Attempt) failure {
