@@ -7,14 +7,14 @@ import (
 
 var errNoChoices = errors.New("no choices in response")
 
-// AppendResponse implements Converter. Error objects become Anthropic's,
-// whatever the status; a refusal (400 and up) in a form of the provider's own
-// is passed on.
+// AppendResponse implements Converter. Errors become Anthropic's, whatever the
+// status; a refusal (400 and up) in a form that is not known is passed on.
 func (anthropicToChat) AppendResponse(dst, body []byte, status int, st *ConvState) ([]byte, bool, error) {
 	doc := document(body)
 	if k := KindOf(doc); k != Object && k != Array {
 		return dst, false, nil
 	}
+	doc = unwrapped(doc)
 	var d chatDoc
 	d.read(doc)
 	if isFault(d.fault) {
@@ -22,10 +22,18 @@ func (anthropicToChat) AppendResponse(dst, body []byte, status int, st *ConvStat
 	}
 	choice := firstOf(d.choices)
 	if KindOf(choice) != Object {
-		if status >= 400 {
+		switch fault := bareFault(doc); {
+		case status < 400:
+			return dst, false, errNoChoices
+		case fault == nil:
 			return dst, false, nil
+		default:
+			return appendFaultBody(dst, fault), true, nil
 		}
-		return dst, false, errNoChoices
+	}
+	c := readChoice(choice)
+	if c.failed() {
+		return c.appendFault(dst), true, nil
 	}
 	dst = append(dst, `{"id":`...)
 	dst = appendStringOr(dst, d.id)
@@ -36,10 +44,10 @@ func (anthropicToChat) AppendResponse(dst, body []byte, status int, st *ConvStat
 		dst = appendStringOr(dst, d.model)
 	}
 	dst = append(dst, `,"content":[`...)
-	c := readChoice(choice)
-	dst = appendBlocks(dst, readSaid(c.message), st)
+	said := readSaid(c.message)
+	dst = appendBlocks(dst, said, st)
 	dst = append(dst, `],"stop_reason":"`...)
-	dst = append(dst, stopReason(trimmed(c.finish))...)
+	dst = append(dst, stopReason(trimmed(c.finish), firstOf(said.calls) != nil)...)
 	dst = append(dst, `","usage":`...)
 	t := chatTallyOf(d.usage)
 	dst = t.appendTo(dst, t.details, t.created)

@@ -30,6 +30,7 @@ func (s *messageStream) reset() {
 }
 
 const (
+	errorEvent   = "event: error\ndata: "
 	pingEvent    = "event: ping\ndata: {\"type\":\"ping\"}\n\n"
 	messageStop  = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"
 	messageStart = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":"
@@ -60,42 +61,61 @@ func (anthropicToChat) AppendEvent(dst []byte, ev sse.Event, st *ConvState) []by
 		return s.finish(dst)
 	}
 	var c chatDoc
-	if !c.read(data) {
-		return dst
-	}
+	whole := c.read(unwrapped(data))
+	choice := firstOf(c.choices)
 	switch {
-	case KindOf(c.fault) == Object || nonEmptyString(c.fault):
-		s.stopped = true
-		dst = append(dst, "event: error\ndata: "...)
-		dst = appendFaultBody(dst, c.fault)
-		return append(dst, "\n\n"...)
+	case whole && (KindOf(c.fault) == Object || nonEmptyString(c.fault)):
+		return s.fail(dst, c.fault)
+	case fault && whole:
+		return s.fail(dst, data)
 	case fault:
+		return s.fail(dst, AppendString(nil, data))
+	case !whole || data[0] == '[':
 		return dst
 	case s.pending:
+		// The report may come behind more chunks without one: Azure's
+		// verdicts, the second finish_reason of OpenRouter.
 		if !s.counts {
-			s.count(c.usage, true)
+			if s.count(c.usage, true); !s.counts {
+				return dst
+			}
 		}
 		return s.stop(dst)
-	}
-	if !s.started {
+	case !s.started:
+		if choice == nil && !nonEmptyString(c.id) {
+			return dst // Azure begins with a verdict on the prompt
+		}
 		s.started = true
 		dst = appendStringOr(append(dst, messageStart...), c.id)
 		dst = appendStringOr(append(dst, `,"type":"message","role":"assistant","model":`...), c.model)
 		dst = append(dst, `,"content":[],"usage":{"input_tokens":0,"output_tokens":0}}}`+"\n\n"...)
 	}
-	if choice := firstOf(c.choices); choice != nil {
-		dst = s.choice(dst, choice, &c, st)
+	if choice == nil {
+		return dst
 	}
-	return dst
+	return s.choice(dst, choice, &c, st)
 }
 
 // AppendEnd implements Converter: a stream that ended without [DONE] is as
-// complete as one with it.
+// complete as one with it if it has a finish_reason. Ollama has none behind an
+// error.
 func (anthropicToChat) AppendEnd(dst []byte, clean bool, st *ConvState) []byte {
-	if !clean {
+	s := &st.toMessages
+	switch {
+	case !clean:
 		return dst
+	case s.started && !s.pending && !s.stopped:
+		s.stopped = true
+		return anthropicMessages{}.AppendFault(dst, CodeTruncated, "the upstream closed the stream before it was complete")
 	}
-	return st.toMessages.finish(dst)
+	return s.finish(dst)
+}
+
+// fail appends the error event that ends a stream.
+func (s *messageStream) fail(dst, fault []byte) []byte {
+	s.stopped = true
+	dst = appendFaultBody(append(dst, errorEvent...), fault)
+	return append(dst, "\n\n"...)
 }
 
 // choice appends the events of choices[0].
@@ -119,25 +139,30 @@ func (s *messageStream) choice(dst, raw []byte, c *chatDoc, st *ConvState) []byt
 	for e := elementsOf(said.calls); e.next(); {
 		dst = s.call(dst, readCall(e.val), st)
 	}
+	if what.failed() {
+		s.stopped = true
+		dst = what.appendFault(append(dst, errorEvent...))
+		return append(dst, "\n\n"...)
+	}
 	if reason := trimmed(what.finish); len(reason) > 0 && string(reason) != "null" {
 		dst = s.end(dst)
-		s.pending, s.reason = true, stopReason(reason)
+		s.pending, s.reason = true, stopReason(reason, len(s.calls.few) > 0)
 		s.count(c.usage, false)
 	}
 	return dst
 }
 
 func (s *messageStream) call(dst []byte, c chatCall, st *ConvState) []byte {
-	if KindOf(c.index) != Number {
-		return dst
-	}
-	block, ok := s.calls.of(c.index)
+	block, ok := s.calls.of(&c)
 	if !ok {
+		if KindOf(c.index) != Number && !nonEmptyString(c.name) {
+			return dst
+		}
 		dst = s.begin(dst, callBlock)
 		dst = c.appendBlock(dst, st)
 		dst = append(dst, `,"input":{}}}`+"\n\n"...)
 		block = s.index
-		s.calls.add(c.index, block)
+		s.calls.add(&c, block)
 	}
 	if nonEmptyString(c.arguments) {
 		dst = appendDelta(dst, block, `{"type":"input_json_delta","partial_json":`, c.arguments)
@@ -184,17 +209,16 @@ func (s *messageStream) finish(dst []byte) []byte {
 	}
 	if !s.pending {
 		dst = s.end(dst)
-		s.reason, s.usage, s.counts = "end_turn", chatTally{}, true
+		s.reason, s.usage = "end_turn", chatTally{}
 	}
 	return s.stop(dst)
 }
 
-// stop appends message_delta and message_stop.
+// stop appends message_delta and message_stop. There is always usage, if only
+// zeros: Anthropic's own clients break where it is missing.
 func (s *messageStream) stop(dst []byte) []byte {
 	s.stopped = true
-	dst = append(append(append(dst, messageDelta...), s.reason...), `"}`...)
-	if s.counts {
-		dst = s.usage.appendTo(append(dst, `,"usage":`...), s.usage.read > 0, s.late && s.usage.created)
-	}
+	dst = append(append(append(dst, messageDelta...), s.reason...), `"},"usage":`...)
+	dst = s.usage.appendTo(dst, s.usage.read > 0, s.late && s.usage.created)
 	return append(append(dst, "}\n\n"...), messageStop...)
 }

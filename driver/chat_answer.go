@@ -31,7 +31,7 @@ func (d *chatDoc) read(data []byte) bool {
 
 // chatChoice is an element of choices: of a whole answer with a message, of a
 // chunk with a delta.
-type chatChoice struct{ message, delta, finish []byte }
+type chatChoice struct{ message, delta, finish, fault []byte }
 
 func readChoice(raw []byte) (c chatChoice) {
 	for m := membersOf(raw); m.next(); {
@@ -42,6 +42,8 @@ func readChoice(raw []byte) (c chatChoice) {
 			c.delta = m.val
 		case "finish_reason":
 			c.finish = m.val
+		case "error":
+			c.fault = m.val
 		}
 	}
 	return c

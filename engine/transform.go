@@ -67,7 +67,7 @@ func (t *transform) made(dst []byte, events []sse.Event) []byte {
 		return t.shown(dst, events)
 	}
 	for _, ev := range events {
-		if ev.Data != nil {
+		if ev = driver.FaultField(ev); ev.Data != nil {
 			dst = t.conv.AppendEvent(dst, ev, &t.f.cst)
 		}
 	}
