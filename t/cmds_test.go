@@ -361,15 +361,20 @@ func (s *state) cmdRoute(args []string) (string, error) {
 		id = args[2]
 	}
 	s.routes = append(s.routes, map[string]any{"id": id, "uri": uri, "plugins": map[string]any{"ai-proxy": plugin}})
+	return "", s.writeRoutes()
+}
+
+// writeRoutes writes conf/apisix.yaml.
+func (s *state) writeRoutes() error {
 	text, err := yaml.Marshal(map[string]any{"routes": s.routes})
 	if err != nil {
-		return "", err
+		return err
 	}
 	path := filepath.Join(s.env.WorkDir, "conf", "apisix.yaml")
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return "", err
+		return err
 	}
-	return "", os.WriteFile(path, append(text, "#END\n"...), 0o644)
+	return os.WriteFile(path, append(text, "#END\n"...), 0o644)
 }
 
 // merge puts src over dst; null takes away what dst has.
