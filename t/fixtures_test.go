@@ -42,10 +42,7 @@ func TestFixtures(t *testing.T) {
 		t.Fatal(folders, err)
 	}
 	s := newPlainState(t)
-	root := filepath.Join(s.env.WorkDir, "fixtures")
-	if err := os.CopyFS(root, os.DirFS("fixtures")); err != nil {
-		t.Fatal(err)
-	}
+	root := copyFixtures(t, s)
 	wants := map[string]wanted{}
 	for _, file := range folders {
 		name := filepath.Base(filepath.Dir(file))
@@ -60,7 +57,7 @@ func TestFixtures(t *testing.T) {
 			t.Fatalf("%s: %v", file, err)
 		}
 		wants[name] = w
-		complete(t, filepath.Join(root, name), w)
+		complete(t, filepath.Dir(file), w)
 		config, err := yaml.Marshal(&w.Route)
 		if err != nil {
 			t.Fatal(err)
@@ -115,7 +112,7 @@ func TestFixtures(t *testing.T) {
 			}
 		})
 	}
-	got, err := s.logLines(len(lines))
+	got, err := s.logLines(slices.Collect(maps.Keys(lines))...)
 	if err != nil {
 		t.Error(err)
 	}
@@ -128,8 +125,36 @@ func TestFixtures(t *testing.T) {
 	}
 }
 
-// complete compares the files of a folder with those of its want.yaml, and
-// makes streams of the descriptions of frames.
+// copyFixtures copies the fixtures for a mock of s and makes streams of the
+// descriptions of frames: NAME.frames becomes NAME.sse.
+func copyFixtures(t *testing.T, s *state) (root string) {
+	t.Helper()
+	root = filepath.Join(s.env.WorkDir, "fixtures")
+	if err := os.CopyFS(root, os.DirFS("fixtures")); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(root, "*", "*.frames"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var frames []byte
+		for line := range strings.Lines(string(text)) {
+			kind, payload, _ := strings.Cut(strings.TrimSpace(line), " ")
+			frames = appendFrame(frames, kind, payload)
+		}
+		if err := os.WriteFile(strings.TrimSuffix(file, ".frames")+".sse", frames, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+// complete compares the files of a folder with those of its want.yaml.
 func complete(t *testing.T, dir string, w wanted) {
 	t.Helper()
 	files, err := os.ReadDir(dir)
@@ -139,22 +164,6 @@ func complete(t *testing.T, dir string, w wanted) {
 	for _, f := range files {
 		if _, ok := w.Answers[f.Name()]; !ok && f.Name() != "want.yaml" {
 			t.Errorf("%s: %s is not in want.yaml", dir, f.Name())
-		}
-		name, ok := strings.CutSuffix(f.Name(), ".frames")
-		if !ok {
-			continue
-		}
-		text, err := os.ReadFile(filepath.Join(dir, f.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var frames []byte
-		for line := range strings.Lines(string(text)) {
-			kind, payload, _ := strings.Cut(strings.TrimSpace(line), " ")
-			frames = appendFrame(frames, kind, payload)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name+".sse"), frames, 0o644); err != nil {
-			t.Fatal(err)
 		}
 	}
 }
@@ -270,8 +279,8 @@ func (w wantedAnswer) line(paths map[string]string, client, file string) logLine
 		Prompt: u.Prompt, Completion: u.Completion, Total: w.total(), Cached: u.Cached, Created: u.Created, Reasoning: u.Reasoning}
 }
 
-// logLines reads the access log, by check, when it has at least n lines.
-func (s *state) logLines(n int) (map[string]logLine, error) {
+// logLines reads the access log, by check, when it has these.
+func (s *state) logLines(checks ...string) (map[string]logLine, error) {
 	var lines map[string]logLine
 	err := eventually(5*time.Second, func() error {
 		lines = map[string]logLine{}
@@ -290,8 +299,10 @@ func (s *state) logLines(n int) (map[string]logLine, error) {
 			}
 			lines[l.Check] = l
 		}
-		if len(lines) < n {
-			return fmt.Errorf("%d lines in the access log, want %d:\n%s", len(lines), n, text)
+		for _, c := range checks {
+			if _, ok := lines[c]; !ok {
+				return fmt.Errorf("no line of %s in the access log:\n%s", c, text)
+			}
 		}
 		return nil
 	})
