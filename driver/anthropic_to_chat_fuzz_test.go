@@ -75,6 +75,8 @@ func FuzzAnthropicStream(f *testing.F) {
 	} {
 		f.Add([]byte("data: "+s+"\n\nevent: ping\n\ndata: "+s+"\n\ndata:\ndata: [DONE]\n\n"), uint16(9), true)
 	}
+	f.Add([]byte("error: {\"message\":\"m\"}\n\ndata: [{\"error\":{}}]\n\nevent: error\ndata: x\n\n"), uint16(3), true)
+	f.Add([]byte("data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"id\":\"a\",\"function\":{\"name\":\"f\"}},{\"id\":\"b\",\"function\":{\"name\":\"f\"}}]},\"finish_reason\":\"error\"}]}\n\n"), uint16(3), true)
 	f.Add([]byte("data: {\ndata: \"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: [DONE]\n\n"), uint16(0), false)
 	f.Fuzz(func(t *testing.T, stream []byte, cut uint16, clean bool) {
 		fuzzStream(t, anthropicToChat{}, stream, cut, clean, 40, func(st *ConvState) { st.names.append(nil, []byte(`"a.b"`)) }, checkStream)

@@ -171,3 +171,35 @@ func appendChatError(dst, message []byte, kind string, code []byte) []byte {
 	}
 	return append(dst, "}}"...)
 }
+
+// appendChat appends OpenAI's error object for an error that has another form.
+func (f *fault) appendChat(dst []byte, status int) []byte {
+	code := trimmed(f.code)
+	if KindOf(f.code) == Number { // a status, or a number of Google's
+		code = f.code
+	}
+	return appendChatError(dst, f.message, f.chatType(status), code)
+}
+
+// chatType is the type of OpenAI's error object for f.
+func (f *fault) chatType(status int) string {
+	if nonEmptyString(f.kind) {
+		return string(f.kind[1 : len(f.kind)-1])
+	}
+	return chatErrorType(status)
+}
+
+// chatErrorType is the type of OpenAI's error object for a status.
+func chatErrorType(status int) string {
+	switch {
+	case status == 401:
+		return "authentication_error"
+	case status == 403:
+		return "permission_error"
+	case status == 429:
+		return "rate_limit_error"
+	case status >= 500 || status == 408 || status == 424: // the model failed, says Bedrock
+		return "server_error"
+	}
+	return "invalid_request_error"
+}

@@ -9,12 +9,12 @@ func (chatToAnthropic) Pair() (client, provider Proto) { return OpenAIChat, Anth
 
 // AppendResponse implements Converter. Error objects become OpenAI's, whatever
 // the status; what is neither one nor a message is passed on.
-func (chatToAnthropic) AppendResponse(dst, body []byte, _ int, st *ConvState) ([]byte, bool, error) {
+func (chatToAnthropic) AppendResponse(dst, body []byte, status int, st *ConvState) ([]byte, bool, error) {
 	var m anthropicMessage
 	m.read(document(body))
 	if isFault(m.fault) {
-		message, kind := nativeFault(m.fault)
-		return appendChatError(dst, message, kind, nil), true, nil
+		f := readFault(m.fault)
+		return f.appendChat(dst, status), true, nil
 	}
 	if KindOf(m.content) != Array {
 		return dst, false, nil
@@ -24,15 +24,6 @@ func (chatToAnthropic) AppendResponse(dst, body []byte, _ int, st *ConvState) ([
 		r.usage = anthropicUsage(m.usage)
 	}
 	return r.appendTo(dst, st), true, nil
-}
-
-// nativeFault is what appendChatError wants of an error of Anthropic's.
-func nativeFault(raw []byte) (message []byte, kind string) {
-	f := readFault(raw)
-	if nonEmptyString(f.kind) {
-		return f.message, string(f.kind[1 : len(f.kind)-1])
-	}
-	return f.message, "api_error"
 }
 
 // anthropicMessage is what counts in an answer of Anthropic's, or in the

@@ -67,8 +67,13 @@ func TestNativeResponse(t *testing.T) {
 		return `{"error":{"message":"` + message + `","type":"` + kind + `","param":null,"code":null}}`
 	}
 	f(`{"type":"error","error":{"type":"rate_limit_error","message":"m\n"},"request_id":"r"}`, fault("rate_limit_error", `m\n`))
-	f(`{"error":{"type":null,"message":1},"content":[]}`, fault("api_error", ""))
-	f(`{"error":"m"}`, fault("api_error", "m"))
+	for status, kind := range map[int]string{200: "invalid_request_error", 400: "invalid_request_error", 429: "rate_limit_error", 529: "server_error"} {
+		for body, message := range map[string]string{`{"error":{"type":null,"message":1},"content":[]}`: "", `{"error":"m"}`: "m"} {
+			if got, ok := convert(body, status); !ok || got != fault(kind, message) {
+				t.Errorf("%s: %v %s", body, ok, got)
+			}
+		}
+	}
 	f(` {"err\u006fr":{"m\u0065ssage":"m","typ\u0065":"t"}} `, fault("t", "m"))
 
 	st.Model = []byte(`llm"m`)

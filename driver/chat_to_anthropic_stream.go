@@ -17,8 +17,8 @@ func (chatToAnthropic) AppendEvent(dst []byte, ev sse.Event, st *ConvState) []by
 	case "ping":
 		return append(dst, pingComment...)
 	case "error":
-		message, kind := nativeFault(lookup(ev.Data, "error"))
-		return c.fail(dst, message, kind, nil)
+		f := readFault(lookup(ev.Data, "error"))
+		return c.fail(dst, f.message, f.chatType(500), nil)
 	case "message_start":
 		return c.messageStart(dst, lookup(ev.Data, "message"), st)
 	}

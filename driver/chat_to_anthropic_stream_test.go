@@ -94,8 +94,8 @@ func TestNativeStream(t *testing.T) {
 		return `{"error":{"message":"` + message + `","type":"` + kind + `","param":null,"code":null}}`
 	}
 	f("error", false, in(start, event("error", `"error":{"type":"overloaded_error","message":"m\n"}`), said(text+`"a"`), stop, ping), first, failed("overloaded_error", `m\n`))
-	f("error first", false, in(event("error", `"error":"m"`), start), failed("api_error", "m"))
-	f("error without a form", false, in(start, `error|oops`), first, failed("api_error", ""))
+	f("error first", false, in(event("error", `"error":"m"`), start), failed("server_error", "m"))
+	f("error without a form", false, in(start, `error|oops`), first, failed("server_error", ""))
 	f("after the end", false, in(start, stop, stop, start, said(text+`"a"`), event("error", `"error":{}`)), first, finish("stop"), done)
 	f("after the reason", false, in(start, ended(`"end_turn"`), said(text+`"a"`), opened(`"type":"text","text":"a"`), stop), first, finish("stop"), done)
 	f("a second start", false, in(start, event("message_start", `"message":{"id":"j","model":"n"}`), stop), first, finish("stop"), done)

@@ -121,18 +121,3 @@ func classOf(class []byte) []byte {
 	class, _, _ = bytes.Cut(class, []byte(":"))
 	return class[bytes.LastIndexByte(class, '#')+1:]
 }
-
-// chatErrorType is the type of OpenAI's error object for a status.
-func chatErrorType(status int) string {
-	switch {
-	case status == 401:
-		return "authentication_error"
-	case status == 403:
-		return "permission_error"
-	case status == 429:
-		return "rate_limit_error"
-	case status >= 500 || status == 408 || status == 424: // the model failed, says Bedrock
-		return "server_error"
-	}
-	return "invalid_request_error"
-}

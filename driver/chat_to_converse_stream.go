@@ -33,13 +33,13 @@ func (chatToConverse) AppendEvent(dst []byte, ev sse.Event, st *ConvState) []byt
 	case "contentBlockStart":
 		var b block
 		if b.readToolUse(lookup(lookup(ev.Data, "start"), "toolUse")); b.kind == callBlock {
-			c.blocks.put(lookup(ev.Data, "contentBlockIndex"), c.calls)
+			c.blocks.add(callAt(ev), c.calls)
 			return c.call(dst, b.id, b.name, st)
 		}
 	case "contentBlockDelta":
-		return c.converseDelta(dst, ev.Data, st)
+		return c.converseDelta(dst, ev, st)
 	case "contentBlockStop":
-		if i, ok := c.blocks.of(lookup(ev.Data, "contentBlockIndex")); ok && i == c.calls-1 {
+		if i, ok := c.blocks.of(callAt(ev)); ok && i == c.calls-1 {
 			return c.endCall(dst, st)
 		}
 	case "messageStop":
@@ -54,20 +54,25 @@ func (chatToConverse) AppendEnd(dst []byte, clean bool, st *ConvState) []byte {
 }
 
 // converseDelta appends the chunk for a contentBlockDelta.
-func (c *chatChunks) converseDelta(dst, data []byte, st *ConvState) []byte {
-	for m := membersOf(lookup(data, "delta")); m.next(); {
+func (c *chatChunks) converseDelta(dst []byte, ev sse.Event, st *ConvState) []byte {
+	for m := membersOf(lookup(ev.Data, "delta")); m.next(); {
 		switch string(plainKey(m.key)) {
 		case "text":
 			return c.say(dst, "content", m.val, st)
 		case "reasoningContent":
 			return c.say(dst, "reasoning_content", lookup(m.val, "text"), st)
 		case "toolUse":
-			if i, ok := c.blocks.of(lookup(data, "contentBlockIndex")); ok {
+			if i, ok := c.blocks.of(callAt(ev)); ok {
 				return c.argument(dst, i, lookup(m.val, "input"), st)
 			}
 		}
 	}
 	return dst
+}
+
+// callAt is the call whose block a frame is about.
+func callAt(ev sse.Event) *chatCall {
+	return &chatCall{index: lookup(ev.Data, "contentBlockIndex")}
 }
 
 // exception ends the stream for a frame that is an exception, or an error that

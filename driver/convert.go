@@ -172,31 +172,3 @@ func firstOf(raw []byte) []byte {
 	}
 	return nil
 }
-
-// isFault tells whether a member named error reports one.
-func isFault(raw []byte) bool {
-	k := KindOf(raw)
-	return k == Object || k == String
-}
-
-// fault is an error as OpenAI and Anthropic tell it. Its fields are JSON as it
-// stands there, nil for what is not.
-type fault struct{ kind, code, message []byte }
-
-// readFault reads an error object; of some providers the error is a text.
-func readFault(raw []byte) (f fault) {
-	if KindOf(raw) == String {
-		f.message = raw
-	}
-	for m := membersOf(raw); m.next(); {
-		switch string(plainKey(m.key)) {
-		case "type":
-			f.kind = m.val
-		case "code":
-			f.code = m.val
-		case "message":
-			f.message = m.val
-		}
-	}
-	return f
-}

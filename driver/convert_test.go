@@ -70,7 +70,7 @@ func convertAll(c Converter, st *ConvState, stream []byte, cuts ...int) []byte {
 		piece := bytes.Clone(stream[from:to])
 		sc.Reset(piece)
 		for from = to; sc.Next(); {
-			if ev := sc.Event(); ev.Data != nil {
+			if ev := FaultField(sc.Event()); ev.Data != nil {
 				out = c.AppendEvent(out, ev, st)
 			}
 		}

@@ -69,7 +69,7 @@ func (t *transform) made(dst []byte, events []sse.Event) []byte {
 	}
 	n := len(dst)
 	for _, ev := range events {
-		if ev.Data != nil {
+		if ev = driver.FaultField(ev); ev.Data != nil {
 			dst = t.conv.AppendEvent(dst, ev, &t.f.cst)
 		}
 	}
