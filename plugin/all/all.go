@@ -6,11 +6,13 @@ package all
 import (
 	"headrace/plugin"
 	"headrace/plugin/filelogger"
+	"headrace/plugin/keyauth"
 )
 
 // Specs returns the plugins.
 func Specs() []plugin.Spec {
 	return []plugin.Spec{
 		filelogger.Spec,
+		keyauth.Spec,
 	}
 }
