@@ -5,6 +5,7 @@ package all
 
 import (
 	"headrace/plugin"
+	"headrace/plugin/basicauth"
 	"headrace/plugin/filelogger"
 	"headrace/plugin/keyauth"
 )
@@ -12,6 +13,7 @@ import (
 // Specs returns the plugins.
 func Specs() []plugin.Spec {
 	return []plugin.Spec{
+		basicauth.Spec,
 		filelogger.Spec,
 		keyauth.Spec,
 	}
