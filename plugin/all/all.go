@@ -7,6 +7,7 @@ import (
 	"headrace/plugin"
 	"headrace/plugin/basicauth"
 	"headrace/plugin/filelogger"
+	"headrace/plugin/jwtauth"
 	"headrace/plugin/keyauth"
 )
 
@@ -15,6 +16,7 @@ func Specs() []plugin.Spec {
 	return []plugin.Spec{
 		basicauth.Spec,
 		filelogger.Spec,
+		jwtauth.Spec,
 		keyauth.Spec,
 	}
 }
