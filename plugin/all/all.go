@@ -7,6 +7,7 @@ import (
 	"headrace/plugin"
 	"headrace/plugin/basicauth"
 	"headrace/plugin/filelogger"
+	"headrace/plugin/hmacauth"
 	"headrace/plugin/jwtauth"
 	"headrace/plugin/keyauth"
 )
@@ -16,6 +17,7 @@ func Specs() []plugin.Spec {
 	return []plugin.Spec{
 		basicauth.Spec,
 		filelogger.Spec,
+		hmacauth.Spec,
 		jwtauth.Spec,
 		keyauth.Spec,
 	}
