@@ -6,6 +6,7 @@ package all
 import (
 	"headrace/plugin"
 	"headrace/plugin/basicauth"
+	"headrace/plugin/consumerrestriction"
 	"headrace/plugin/filelogger"
 	"headrace/plugin/hmacauth"
 	"headrace/plugin/jwtauth"
@@ -16,6 +17,7 @@ import (
 func Specs() []plugin.Spec {
 	return []plugin.Spec{
 		basicauth.Spec,
+		consumerrestriction.Spec,
 		filelogger.Spec,
 		hmacauth.Spec,
 		jwtauth.Spec,
