@@ -31,6 +31,7 @@ func (g *gateway) engineOptions() (engine.Options, error) {
 	}
 	return engine.Options{
 		Log: g.log, Version: shown, Env: os.LookupEnv, Strict: c.Headrace.Compat == "strict",
+		MaxConns:      g.maxConnections(),
 		MaxHead:       int(c.Headrace.MaxHeadBytes),
 		HeaderTimeout: c.Nginx.HTTP.ClientHeaderTimeout, BodyTimeout: c.Nginx.HTTP.ClientBodyTimeout,
 		SendTimeout: send, IdleTimeout: c.Nginx.HTTP.KeepaliveTimeout,

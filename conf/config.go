@@ -162,6 +162,7 @@ type Headrace struct {
 	ShutdownTimeout   time.Duration // else nginx_config.worker_shutdown_timeout where that is written
 	RouteCacheBytes   int64
 	Compat            string        // "" or "strict"
+	MaxConnections    int           // 0: as many as the file limit allows
 	MaxHeadBytes      int64         // else large_client_header_buffers where that is written
 	ClientSendTimeout time.Duration // else nginx_config.http.send_timeout
 	Seed              []string      // resource files, resolved

@@ -47,6 +47,7 @@ func (s *settings) headrace(c *Config, b *block) {
 	if b.isWritten("shutdown_timeout") || alias == nil {
 		h.ShutdownTimeout = own
 	}
+	h.MaxConnections = b.int("max_connections", 0, 1<<30)
 	h.RouteCacheBytes = b.size("route_cache_bytes")
 	h.Compat = b.str("compat")
 	if h.Compat != "" && h.Compat != "strict" {

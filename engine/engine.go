@@ -44,6 +44,7 @@ type Engine struct {
 	applied   atomic.Bool // a configuration was loaded once
 	accessLog accessLog
 	conns     connSet
+	leaving   chan struct{} // clients that are being turned away
 
 	certified      sync.Once
 	hasCertificate chan struct{}
@@ -61,7 +62,9 @@ type stats struct {
 	badItems *metrics.Counter
 	accepted *metrics.Counter
 
-	handshakes *metrics.Counter // that failed
+	handshakes     *metrics.Counter // that failed
+	turnedAway     *metrics.Counter // clients above MaxConns
+	acceptFailures *metrics.Counter
 }
 
 // New makes an engine that knows no route yet: it answers 404 to everything.
@@ -89,7 +92,8 @@ func New(o Options, specs []plugin.Spec) (*Engine, error) {
 	}
 	e := &Engine{
 		opts: o, log: o.Log, registry: NewRegistry(specs, o.PluginEnabled), metrics: newMetrics(o.Metrics), stop: make(chan struct{}), rotated: make(chan struct{}, 1), hasCertificate: make(chan struct{}),
-		times: clientTimes{idle: o.IdleTimeout, head: o.HeaderTimeout, body: o.BodyTimeout, send: o.SendTimeout},
+		leaving: make(chan struct{}, 32),
+		times:   clientTimes{idle: o.IdleTimeout, head: o.HeaderTimeout, body: o.BodyTimeout, send: o.SendTimeout},
 	}
 	e.accessLog = accessLog{plugin.CompileTemplate(o.AccessLogFormat, o.AccessLogEscape), o.AccessLog}
 	var err error

@@ -100,7 +100,7 @@ type listener struct {
 
 // Accept waits for the next client.
 func (l *listener) Accept() (net.Conn, error) {
-	nc, err := l.Listener.Accept()
+	nc, err := l.accept()
 	if err != nil {
 		return nil, err
 	}

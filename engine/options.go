@@ -17,6 +17,7 @@ type Options struct {
 	Version string   // after "headrace/" in the Server header; empty: none
 	Env     conf.Env // nil: no variables
 
+	MaxConns      int           // client connections at a time, 503 beyond them; 0: no limit
 	MaxHead       int           // bytes of a request's head: 16 KiB
 	HeaderTimeout time.Duration // client_header_timeout: 60 s
 	BodyTimeout   time.Duration // client_body_timeout, between two reads: 60 s

@@ -144,7 +144,7 @@ func (b *buffer) String() string {
 // NAME.err.
 func (s *state) start(name string, args ...string) (*process, error) {
 	p := &process{
-		cmd:  exec.Command(binary, args...),
+		cmd:  s.limited(args),
 		out:  &buffer{filepath.Join(s.env.WorkDir, name+".out")},
 		err:  &buffer{filepath.Join(s.env.WorkDir, name+".err")},
 		done: make(chan struct{}),
@@ -168,6 +168,15 @@ func (s *state) start(name string, args ...string) (*process, error) {
 	}
 	go func() { p.cmd.Wait(); close(p.done) }()
 	return p, nil
+}
+
+// limited is the command with as many descriptors as the script's $FILES says.
+func (s *state) limited(args []string) *exec.Cmd {
+	files := s.getenv("FILES")
+	if files == "" {
+		return exec.Command(binary, args...)
+	}
+	return exec.Command("sh", append([]string{"-c", "ulimit -n " + files + ` && exec "$0" "$@"`, binary}, args...)...)
 }
 
 func (s *state) environ() []string {
