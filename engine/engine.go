@@ -51,6 +51,7 @@ type Engine struct {
 
 	streams  atomic.Int64
 	draining atomic.Bool
+	cutting  atomic.Bool // what is still open is being cut
 	stop     chan struct{}
 }
 
@@ -290,6 +291,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 		}
 	}
 	if err != nil {
+		e.cutting.Store(true)
 		e.conns.closeAll()
 	}
 	if serr := <-stopped; err == nil {

@@ -244,6 +244,7 @@ func (f *flow) Settle(st *sse.Stats, cause error) {
 	if f.proxied {
 		f.settleProxy(a, st.BytesIn)
 	} else {
+		f.endStream(cause)
 		f.Times.FirstToken, f.Times.Upstream = st.FirstByte, st.LastByte
 		a.Length, a.Total = st.BytesIn, st.LastByte
 	}

@@ -85,15 +85,17 @@ type Ctx struct {
 	LogPayload   bool           // logging.payloads
 
 	// The answer.
-	Status   int
-	Head     []byte // status line and headers as sent; nil: HTTP has them, if not nil too
-	Sent     int64  // body bytes written to the client
-	Source   string
-	Attempts []Attempt
-	Scheme   string // of the last attempt
-	Upstream UpstreamRef
-	Consumer *Consumer // who the caller is; nil: nobody knows
-	Times    Times
+	Status     int
+	Head       []byte // status line and headers as sent; nil: HTTP has them, if not nil too
+	Sent       int64  // body bytes written to the client
+	Source     string
+	Attempts   []Attempt
+	Scheme     string // of the last attempt
+	Upstream   UpstreamRef
+	EndReason  string    // of an AI stream that has ended: "complete", "client_gone", ...
+	UpstreamID []byte    // the provider's own id of the request, nil or empty for none
+	Consumer   *Consumer // who the caller is; nil: nobody knows
+	Times      Times
 
 	reply Reply
 }
@@ -192,9 +194,9 @@ const keepAttempts = 500
 func (c *Ctx) Reset() {
 	c.Body.Reset()
 	c.Capture.Reset()
-	body, capture, attempts := c.Body, c.Capture, c.Attempts[:0]
+	body, capture, attempts, id := c.Body, c.Capture, c.Attempts[:0], c.UpstreamID[:0]
 	if cap(attempts) > keepAttempts {
 		attempts = nil
 	}
-	*c = Ctx{Body: body, Capture: capture, Attempts: attempts}
+	*c = Ctx{Body: body, Capture: capture, Attempts: attempts, UpstreamID: id}
 }
