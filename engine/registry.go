@@ -195,6 +195,10 @@ func (r *Registry) CheckItem(it conf.Item) []Finding {
 			return []Finding{{Level: Invalid, Text: "invalid configuration: " + err.Error()}}
 		}
 		return nil
+	case conf.SSLs:
+		return checkSSL(it.Raw)
+	case conf.Secrets:
+		return checkSecret(it)
 	case conf.Plugins:
 		if !json.Valid(it.Raw) {
 			return []Finding{{Level: Invalid, Text: "invalid configuration: wrong type: expected array"}}
