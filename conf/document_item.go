@@ -87,6 +87,10 @@ func element(kind Kind, index int, raw []byte) (e entry, reason string) {
 		e.modified, e.Rev = n, n
 		raw = without(raw, "modifiedIndex")
 	}
+	// In a list a credential's id also names its consumer, in a store the key does.
+	if _, credential := CredentialID(e.ID); kind == Consumers && credential != "" {
+		raw = WithID(without(raw, "id"), credential)
+	}
 	e.Raw = raw
 	return e, ""
 }

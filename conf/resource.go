@@ -230,8 +230,6 @@ func (r *Route) Unsupported() []string {
 	if r.ScriptID != "" {
 		out = append(out, "script_id is not supported: it needs a Lua runtime")
 	}
-	later("service_id", r.ServiceID != "")
-	later("plugin_config_id", r.PluginConfigID != "")
 	return out
 }
 

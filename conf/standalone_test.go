@@ -36,7 +36,7 @@ func TestElement(t *testing.T) {
 	f(Routes, `{"id":7,"uri":"/a"}`, "7", `{"id":7,"uri":"/a"}`, 0)
 	f(Routes, `{"id":"a","modifiedIndex":1751350000123,"uri":"/a"}`, "a", `{"id":"a","uri":"/a"}`, 1751350000123)
 	f(Consumers, `{"username":"jack"}`, "jack", `{"username":"jack"}`, 0)
-	f(Consumers, `{"id":"jack/credentials/1","plugins":{}}`, "jack/credentials/1", `{"id":"jack/credentials/1","plugins":{}}`, 0)
+	f(Consumers, `{"id":"jack/credentials/1","plugins":{}}`, "jack/credentials/1", `{"id":"1","plugins":{}}`, 0)
 	f(Secrets, `{"id":"vault/1"}`, "vault/1", `{"id":"vault/1"}`, 0)
 
 	bad := func(kind Kind, raw, want string) {

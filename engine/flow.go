@@ -115,6 +115,7 @@ func (f *flow) begin(e *Engine, ctx *fasthttp.RequestCtx) {
 	f.Req.Local = addrPort(f.conn.LocalAddr())
 	e.opts.RealIP.apply(&f.Req)
 	f.Source = "apisix"
+	f.Directory = f.snap
 	f.newID()
 }
 

@@ -38,11 +38,7 @@ func (e *Engine) serve(ctx *fasthttp.RequestCtx) {
 	if err != nil {
 		e.log.Error("cannot serve route", "route_id", c.entry.id, "err", err)
 		f.Info = &plugin.Info{RouteID: c.entry.id, MatchedURI: c.pattern, MatchedHost: c.host}
-		text := "route is not usable"
-		if r, ok := err.(refusal); ok {
-			text += ": " + string(r) // names a plugin, nothing of its configuration
-		}
-		f.replyError(fasthttp.StatusServiceUnavailable, text)
+		f.replyVerdict(f.unusable(err))
 		return
 	}
 	f.rt = rt
@@ -50,6 +46,10 @@ func (e *Engine) serve(ctx *fasthttp.RequestCtx) {
 	v := globals.runRewrite(&f.Ctx)
 	if v == 0 {
 		v = rt.runRewrite(&f.Ctx)
+	}
+	if v == 0 && f.Consumer != nil {
+		v = f.identified()
+		rt = f.rt
 	}
 	if v == 0 {
 		v = globals.runAccess(&f.Ctx)

@@ -2,11 +2,10 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
-	"strings"
 
 	"headrace/conf"
-	"headrace/plugin"
 )
 
 const textPlugins = "invalid plugins configuration: "
@@ -21,41 +20,29 @@ func username(c *call, v *value) (id, text string) {
 
 // checkConsumer goes through the rules in APISIX's order (gateway.md 3.6).
 func checkConsumer(c *call, id string, v *value) string {
-	found := c.findings(id, v)
-	if text := refusal(found, false); text != "" {
-		return text
-	}
-	if c.id != "" && c.id != id {
+	fields, plugins := c.refusals(id, v)
+	switch {
+	case fields != "":
+		return fields
+	case c.id != "" && c.id != id:
 		return "wrong username"
+	case plugins != "":
+		return plugins
 	}
-	if text := refusal(found, true); text != "" {
-		return textPlugins + strings.TrimPrefix(text, textPlugins)
-	}
-	if text := c.duplicateKey(v, id, ""); text != "" {
-		return text
-	}
-	return c.missingReference(v)
+	return cmp.Or(c.duplicateKey(v, id, ""), c.missingReference(v))
 }
 
 func checkCredential(c *call, id string, v *value) string {
-	found := c.findings(id, v)
-	if text := refusal(found, false); text != "" {
+	fields, plugins := c.refusals(id, v)
+	if text := cmp.Or(fields, plugins); text != "" {
 		return text
-	}
-	for _, m := range pluginsOf(v) {
-		if spec := c.Registry.Spec(m.key); spec != nil && spec.Kind != plugin.Auth {
-			return "only supports auth type plugins in consumer credential"
-		}
-	}
-	if text := refusal(found, true); text != "" {
-		return textPlugins + strings.TrimPrefix(text, textPlugins)
 	}
 	return c.duplicateKey(v, c.owner(), id)
 }
 
 // owner is the consumer that the path of a credential names.
 func (c *call) owner() string {
-	name, _, _ := strings.Cut(c.folder, "/")
+	name, _ := conf.CredentialID(c.folder)
 	return name
 }
 
@@ -75,7 +62,7 @@ func findOwner(c *call, id string) (w written, stop bool) {
 func credentialIDs(c *call) (ids []string, err error) {
 	items, err := c.Store.List(conf.Consumers)
 	for _, it := range items {
-		if strings.HasPrefix(it.ID, c.id+"/credentials/") {
+		if name, id := conf.CredentialID(it.ID); name == c.id && id != "" {
 			ids = append(ids, it.ID)
 		}
 	}
@@ -104,7 +91,7 @@ func (c *call) duplicateKey(v *value, consumer, credential string) string {
 			}
 		}
 		for _, it := range items {
-			name, id, _ := strings.Cut(it.ID, "/credentials/")
+			name, id := conf.CredentialID(it.ID)
 			if name == consumer && (credential == "" || id == credential) || !mayHold(it.Raw, key.text()) {
 				continue
 			}

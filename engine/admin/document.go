@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -133,13 +134,9 @@ func checkElement(reg *engine.Registry, kind conf.Kind, index int, item *value) 
 	if kind == conf.Plugins {
 		return it, ""
 	}
-	found := reg.CheckItem(it)
-	for _, plugins := range []bool{false, true} {
-		if text := refusal(found, plugins); text != "" {
-			return it, text
-		}
-	}
-	return it, refuseMask(reg, resourceOf(kind, it.ID), item)
+	res := resourceOf(kind, it.ID)
+	fields, plugins := res.refusals(reg.CheckItem(it))
+	return it, cmp.Or(fields, plugins, refuseMask(reg, res, item))
 }
 
 // duplicate notes the item's name and says whether another had it.

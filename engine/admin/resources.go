@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"hash/maphash"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ type resource struct {
 	filters []string // fields that ?filter= knows
 	secrets []string // paths beside those of the plugins: masked for viewers
 	hidden  []string // members that nobody gets back
+	prefix  string   // of what is said about plugins
 	// ident finds the id of a PUT in path and body; nil: by the rules of
 	// gateway.md 3.5, 1. text says what is wrong.
 	ident   func(c *call, v *value) (id, text string)
@@ -56,7 +58,7 @@ var resources = []resource{
 		secrets: []string{"tls.client_key"}, used: "can not delete this upstream"},
 	{kind: conf.PluginConfigs, name: "plugin config", schema: "plugin_config", check: checkItem, without: []string{"POST"},
 		used: "can not delete this plugin config"},
-	{kind: conf.Consumers, name: "consumer", schema: "consumer", without: []string{"POST", "PATCH"}, ident: username, alone: true,
+	{kind: conf.Consumers, name: "consumer", schema: "consumer", without: []string{"POST", "PATCH"}, ident: username, alone: true, prefix: textPlugins,
 		refs: []reference{toConsumerGroup}, check: checkConsumer, owned: credentialIDs},
 	{kind: conf.ConsumerGroups, name: "consumer group", schema: "consumer_group", check: checkItem, without: []string{"POST"},
 		used: "can not delete this consumer group"},
@@ -69,7 +71,7 @@ var resources = []resource{
 
 // credentials live among the consumers, below their owner.
 var credentials = resource{kind: conf.Consumers, name: "credential", schema: "credential", without: []string{"POST", "PATCH"},
-	nested: true, alone: true, check: checkCredential, settle: findOwner}
+	nested: true, alone: true, prefix: textPlugins, check: checkCredential, settle: findOwner}
 
 func resourceByName(name string) *resource {
 	i := slices.IndexFunc(resources, func(r resource) bool { return r.kind.String() == name })
@@ -81,7 +83,7 @@ func resourceByName(name string) *resource {
 
 // resourceOf is the row of a stored item.
 func resourceOf(kind conf.Kind, id string) *resource {
-	if kind == conf.Consumers && strings.Contains(id, "/") {
+	if _, credential := conf.CredentialID(id); kind == conf.Consumers && credential != "" {
 		return &credentials
 	}
 	return resourceByName(kind.String())
@@ -112,33 +114,31 @@ func (c *call) validate(id string, v *value) string {
 	return refuseMask(c.Registry, c.res, v)
 }
 
-// findings asks the registry, as every source of configuration does: what is
+// refusals asks the registry, as every source of configuration does: what is
 // accepted here comes into force.
-func (c *call) findings(id string, v *value) []engine.Finding {
-	return c.Registry.CheckItem(conf.Item{Kind: c.res.kind, ID: c.stored(id), Raw: v.append(nil)})
+func (c *call) refusals(id string, v *value) (fields, plugins string) {
+	return c.res.refusals(c.Registry.CheckItem(conf.Item{Kind: c.res.kind, ID: c.stored(id), Raw: v.append(nil)}))
 }
 
-// refusal is the first finding that keeps an item out: of its own fields, or
-// of its plugins.
-func refusal(found []engine.Finding, plugins bool) string {
+// refusals are why an item is kept out: the first finding about its own
+// fields, and the first about its plugins.
+func (r *resource) refusals(found []engine.Finding) (fields, plugins string) {
 	for _, f := range found {
-		if f.Level >= engine.Refused && (f.Plugin != "") == plugins {
-			return f.Text
+		switch {
+		case f.Level < engine.Refused:
+		case f.Plugin == "" && fields == "":
+			fields = f.Text
+		case f.Plugin != "" && plugins == "":
+			plugins = r.prefix + f.Text
 		}
 	}
-	return ""
+	return fields, plugins
 }
 
 // checkItem looks at references between the value's own fields and its plugins.
 func checkItem(c *call, id string, v *value) string {
-	found := c.findings(id, v)
-	if text := refusal(found, false); text != "" {
-		return text
-	}
-	if text := c.missingReference(v); text != "" {
-		return text
-	}
-	return refusal(found, true)
+	fields, plugins := c.refusals(id, v)
+	return cmp.Or(fields, c.missingReference(v), plugins)
 }
 
 // checkGlobalRule also keeps a plugin from running twice.
