@@ -85,7 +85,7 @@ func checkDocument(reg *engine.Registry, doc *value, all bool) (parts map[conf.K
 		}
 		switch {
 		case p.list == nil:
-		case p.list.empty() || p.list.kind == 'n':
+		case p.list.kind == 'n' || p.list.empty():
 			p.list = nil
 		case p.list.kind != '[':
 			if add(nil, 0, kind.String()+" must be a list") {
