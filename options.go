@@ -38,6 +38,7 @@ func (g *gateway) engineOptions() (engine.Options, error) {
 		RouteCacheBytes: c.Headrace.RouteCacheBytes,
 		RouterByURI:     c.APISIX.RouterHTTP == "radixtree_uri",
 		TrimTailSlash:   c.APISIX.DeleteURITailSlash, ShowUpstreamStatus: c.APISIX.ShowUpstreamStatus,
+		SecretTTL: c.APISIX.SecretTTL, SecretNegTTL: c.APISIX.SecretNegTTL,
 		NoHealthChecks: c.APISIX.DisableUpstreamHealthcheck,
 		PluginEnabled:  c.PluginEnabled, MaxBody: c.Nginx.HTTP.ClientMaxBodySize, PassHeaders: c.Headrace.PassHeaders,
 		RealIP: engine.RealIP{Header: c.Nginx.HTTP.RealIPHeader, From: c.Nginx.HTTP.RealIPFrom, Recursive: c.Nginx.HTTP.RealIPRecursive},

@@ -48,7 +48,8 @@ type APISIX struct {
 	TrustedAddresses           []netip.Prefix
 	SSL                        SSL
 	DisableUpstreamHealthcheck bool
-	ID                         string // "": to be generated
+	SecretTTL, SecretNegTTL    time.Duration // lru.secret.ttl and neg_ttl
+	ID                         string        // "": to be generated
 }
 
 // Listen is an address to listen on. Port 0 is any free port.

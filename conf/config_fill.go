@@ -55,6 +55,13 @@ func (s *settings) apisix(c *Config, b *block) {
 	}
 	a.TrustedAddresses = b.prefixes("trusted_addresses", b.list("trusted_addresses"))
 	a.DisableUpstreamHealthcheck = b.bool("disable_upstream_healthcheck")
+	lru := b.block("lru")
+	sec := lru.block("secret")
+	a.SecretTTL, a.SecretNegTTL = sec.time("ttl"), sec.time("neg_ttl")
+	sec.value("count") // as many as are in use
+	sec.value("neg_count")
+	sec.done()
+	lru.done()
 	a.ID = b.idOf("id")
 	s.ssl(&a.SSL, b.block("ssl"))
 	b.done()

@@ -135,9 +135,6 @@ func aiWarnings(raw []byte) []string {
 		return nil
 	}
 	warnings, _ := cfg.Validate()
-	if bytes.Contains(raw, []byte(`"$secret://`)) {
-		warnings = append(warnings, "secret managers ($secret://) are not supported yet: requests are answered 503")
-	}
 	return warnings
 }
 

@@ -149,6 +149,9 @@ func (f *flow) call(in *instance) failure {
 	f.Source = "upstream"
 	h := &f.ex.Head
 	a.Status = h.Status
+	if h.Status == fasthttp.StatusUnauthorized || h.Status == fasthttp.StatusForbidden {
+		f.e.refused(f.rt)
+	}
 	bad := f.ai.isFault(h.Status)
 	if !bad {
 		in.counts[outcomeAnswered].Inc()

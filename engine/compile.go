@@ -9,7 +9,6 @@ import (
 
 	"github.com/dgraph-io/ristretto/v2"
 
-	"headrace/conf"
 	"headrace/driver/wire"
 	"headrace/plugin"
 )
@@ -30,6 +29,7 @@ type Route struct {
 	websocket bool
 
 	holds []string // keys of long-lived state in use
+	refs  []string // to secret managers
 	cost  int64
 
 	variants sync.Map // *Route by variantKey, see variant.go
@@ -222,6 +222,10 @@ func (rt *Route) info(c *candidate) *plugin.Info {
 
 // env is what the plugins of one owner get.
 func (e *Engine) env(s *Snapshot, owner string, rt *Route) *plugin.Env {
+	refs := &s.refs
+	if rt != nil {
+		refs = &rt.refs
+	}
 	return &plugin.Env{
 		Log:     e.log,
 		RouteID: owner,
@@ -236,11 +240,8 @@ func (e *Engine) env(s *Snapshot, owner string, rt *Route) *plugin.Env {
 			}
 			return e.state.get(key, make)
 		},
-		Resolve: func(ref string) (string, error) {
-			v, _, err := conf.Resolve(ref, e.opts.Env)
-			return v, err
-		},
-		Owner: &owned{e, rt},
+		Resolve: e.resolver(refs, rt != nil),
+		Owner:   &owned{e, rt},
 	}
 }
 

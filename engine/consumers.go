@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"headrace/conf"
@@ -18,6 +19,7 @@ type person struct {
 	plugins     conf.PluginList // those that run for the consumer's requests, credentials not among them
 	self        *plugin.Consumer
 	keys        []consumerKey
+	refs        []string // to secret managers
 }
 
 // consumerKey is one unique key by which a person is found.
@@ -58,20 +60,29 @@ type consumerEdit struct {
 	items  map[string]*person // touched: what they are made of, not yet what they make
 }
 
+func newConsumerEdit(e *Engine, s *Snapshot) consumerEdit {
+	return consumerEdit{e, editMap(&s.people), editMap(&s.keys), map[string]*person{}}
+}
+
+// touch returns a consumer that will be made anew.
+func (ed *consumerEdit) touch(name string) *person {
+	p := ed.items[name]
+	if p != nil {
+		return p
+	}
+	p = &person{name: name, credentials: map[string]conf.Item{}}
+	if old, ok := ed.people.m.get(name); ok {
+		p.item = old.item
+		maps.Copy(p.credentials, old.credentials)
+	}
+	ed.items[name] = p
+	return p
+}
+
 // apply takes one change of a consumer or a credential in.
 func (ed *consumerEdit) apply(ch *conf.Change) {
 	name, credential := conf.CredentialID(ch.ID)
-	p := ed.items[name]
-	if p == nil {
-		p = &person{name: name, credentials: map[string]conf.Item{}}
-		if old, ok := ed.people.m.get(name); ok {
-			p.item = old.item
-			for id, it := range old.credentials {
-				p.credentials[id] = it
-			}
-		}
-		ed.items[name] = p
-	}
+	p := ed.touch(name)
 	switch {
 	case credential == "" && ch.Deleted:
 		p.item = conf.Item{}
@@ -155,10 +166,7 @@ func (p *person) credential(e *Engine, m conf.Plugin, id string) {
 	if spec == nil || spec.Credential == nil {
 		return // warned about when it was admitted
 	}
-	key, auth, err := spec.Credential.Bind(m.Conf, func(ref string) (string, error) {
-		v, _, err := conf.Resolve(ref, e.opts.Env)
-		return v, err
-	})
+	key, auth, err := spec.Credential.Bind(m.Conf, e.resolver(&p.refs, false))
 	if err != nil {
 		e.log.Error("a credential cannot be used", "consumer", p.name, "credential", id, "plugin", m.Name, "err", err)
 		return

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"headrace/conf"
+	"headrace/conf/secret"
 	"headrace/driver/vertex"
 	"headrace/driver/wire"
 	"headrace/plugin"
@@ -36,6 +38,10 @@ type Options struct {
 	PassHeaders   []string               // response headers of providers that clients get
 	PluginEnabled func(name string) bool // nil: all
 	RealIP        RealIP
+
+	SecretTTL    time.Duration // apisix.lru.secret.ttl: values of secret managers are asked for again; 300 s
+	SecretNegTTL time.Duration // apisix.lru.secret.neg_ttl: the same after a failure; 60 s
+	SecretPause  time.Duration // between attempts after a provider has refused a secret; 10 s
 
 	NoHealthChecks bool // apisix.disable_upstream_healthcheck
 
@@ -66,8 +72,11 @@ type Engine struct {
 	state    state
 	vectors  *vectorCache
 	tokens   *vertex.Cache
+	secrets  *secret.Manager
+	rotated  chan struct{} // a secret has another value
 	times    clientTimes
 
+	changing  sync.Mutex // held while a snapshot is made
 	snap      atomic.Pointer[Snapshot]
 	applied   atomic.Bool // a configuration was loaded once
 	accessLog accessLog
@@ -107,7 +116,7 @@ func New(o Options, specs []plugin.Spec) (*Engine, error) {
 		o.AccessLogFormat = DefaultAccessLogFormat
 	}
 	e := &Engine{
-		opts: o, log: o.Log, registry: NewRegistry(specs, o.PluginEnabled), metrics: newMetrics(o.Metrics), stop: make(chan struct{}),
+		opts: o, log: o.Log, registry: NewRegistry(specs, o.PluginEnabled), metrics: newMetrics(o.Metrics), stop: make(chan struct{}), rotated: make(chan struct{}, 1),
 		times: clientTimes{idle: o.IdleTimeout, head: o.HeaderTimeout, body: o.BodyTimeout, send: o.SendTimeout},
 	}
 	e.accessLog = accessLog{plugin.CompileTemplate(o.AccessLogFormat, o.AccessLogEscape), o.AccessLog}
@@ -124,10 +133,12 @@ func New(o Options, specs []plugin.Spec) (*Engine, error) {
 	o.Wire.Watch = e.watch
 	e.wire = wire.NewClient(o.Wire)
 	e.tokens = e.newTokens()
+	e.secrets = e.newSecrets()
 	e.snap.Store(&Snapshot{router: &router{byURI: o.RouterByURI}})
 	e.registerStats()
 	e.server = e.newServer()
 	go e.expireState()
+	go e.followSecrets()
 	return e, nil
 }
 
@@ -191,7 +202,7 @@ func (e *Engine) Follow(ctx context.Context, src conf.Source, applied func(rev i
 			applied(rev)
 		}
 		err = src.Watch(ctx, rev, func(changes []conf.Change, rev int64) {
-			e.publish(e.snap.Load().apply(e, changes, rev))
+			e.change(func(s *Snapshot) *Snapshot { return s.apply(e, changes, rev) })
 			if applied != nil {
 				applied(rev)
 			}
@@ -206,7 +217,12 @@ func (e *Engine) Follow(ctx context.Context, src conf.Source, applied func(rev i
 // load makes the snapshot the given list: what is in force and not in the
 // list goes, what did not change stays as it is.
 func (e *Engine) load(items []conf.Item, rev int64) {
-	old := e.snap.Load()
+	e.change(func(old *Snapshot) *Snapshot { return old.become(e, items, rev) })
+	e.applied.Store(true)
+}
+
+// become is the snapshot that has the given items and no others.
+func (old *Snapshot) become(e *Engine, items []conf.Item, rev int64) *Snapshot {
 	var changes []conf.Change
 	listed := make(map[string]bool, len(items))
 	for _, it := range items {
@@ -224,8 +240,15 @@ func (e *Engine) load(items []conf.Item, rev int64) {
 		}
 	})
 	changes = append(changes, old.removed(items)...)
-	e.publish(old.apply(e, changes, rev))
-	e.applied.Store(true)
+	return old.apply(e, changes, rev)
+}
+
+// change puts in force what make makes of the snapshot in force, one change
+// after the other.
+func (e *Engine) change(make func(*Snapshot) *Snapshot) {
+	e.changing.Lock()
+	defer e.changing.Unlock()
+	e.publish(make(e.snap.Load()))
 }
 
 // publish puts a snapshot in force. Routes whose instances are checked are
@@ -300,6 +323,7 @@ func (e *Engine) Close() {
 	e.state.close()
 	e.vectors.close()
 	e.tokens.Close()
+	e.secrets.Close()
 	if e.cache != nil {
 		e.cache.Close()
 	}

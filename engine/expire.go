@@ -27,6 +27,7 @@ func (e *Engine) expireState() {
 			for _, key := range e.snap.Load().holds {
 				used[key] = true
 			}
+			e.retainSecrets()
 			if now.Minute()%10 == 0 {
 				e.tokens.Sweep()
 			}

@@ -29,12 +29,14 @@ type Snapshot struct {
 	globals       chain
 	rules         map[string]conf.Item // global rules by id
 	metadata      map[string]conf.Item // plugin_metadata by plugin
+	secrets       map[string]conf.Item // secret managers by "<manager>/<id>"
 	seq           uint64
 
 	prometheus *prometheusPlugin // of a global rule, nil if none has it
 	noRoute    *routeMetrics     // of requests that no route matched
 	warm       []*entry          // new here, and to be compiled at once
 	holds      []string          // keys of long-lived state that global rules use
+	refs       []string          // to secret managers, of global rules
 }
 
 // Routes returns the number of routes.
@@ -129,7 +131,7 @@ func withItem(old map[string]conf.Item, ch *conf.Change) map[string]conf.Item {
 // compileGlobals makes the chain of all global rules. A plugin that stands in
 // two rules is dropped from all of them (gateway.md 1.6).
 func (e *Engine) compileGlobals(s *Snapshot) chain {
-	s.prometheus, s.noRoute, s.holds = nil, nil, nil
+	s.prometheus, s.noRoute, s.holds, s.refs = nil, nil, nil, nil
 	ids := slices.Sorted(maps.Keys(s.rules))
 	seen := make(map[string]int)
 	bodies := make(map[string]conf.PluginList)

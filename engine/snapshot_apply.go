@@ -15,6 +15,7 @@ type batch struct {
 	groups    *cowEdit[*conf.Item]
 	consumers consumerEdit
 
+	secrets bool                // entries of secret managers changed
 	globals bool                // global rules must be compiled anew
 	lenders map[string]struct{} // services and plugin configs that changed, by kind and id
 	entered map[string]struct{} // routes that changed themselves
@@ -32,7 +33,7 @@ func (s *Snapshot) apply(e *Engine, changes []conf.Change, rev int64) *Snapshot 
 	b := batch{
 		e: e, next: &next, routes: editMap(&s.routes), upstreams: editMap(&s.upstreams),
 		services: editMap(&s.services), sets: editMap(&s.pluginConfigs), groups: editMap(&s.groups),
-		consumers: consumerEdit{e, editMap(&s.people), editMap(&s.keys), map[string]*person{}},
+		consumers: newConsumerEdit(e, s),
 		lenders:   map[string]struct{}{}, entered: map[string]struct{}{},
 	}
 	var routes []*conf.Change
@@ -45,6 +46,9 @@ func (s *Snapshot) apply(e *Engine, changes []conf.Change, rev int64) *Snapshot 
 		default:
 			b.take(ch)
 		}
+	}
+	if b.secrets {
+		e.secrets.Configure(next.managers())
 	}
 	b.consumers.finish()
 	next.upstreams, next.services, next.pluginConfigs, next.groups = *b.upstreams.m, *b.services.m, *b.sets.m, *b.groups.m
@@ -77,6 +81,9 @@ func (b *batch) take(ch *conf.Change) {
 		applyItem(b.groups, ch)
 	case conf.Consumers:
 		b.consumers.apply(ch)
+	case conf.Secrets:
+		b.next.secrets = withItem(b.next.secrets, ch)
+		b.secrets = true
 	case conf.GlobalRules:
 		b.next.rules = withItem(b.next.rules, ch)
 		b.globals = true
@@ -85,6 +92,15 @@ func (b *batch) take(ch *conf.Change) {
 		b.next.derived++
 		b.globals = true
 	}
+}
+
+// managers are the entries of secret managers.
+func (s *Snapshot) managers() map[string][]byte {
+	entries := make(map[string][]byte, len(s.secrets))
+	for id, it := range s.secrets {
+		entries[id] = it.Raw
+	}
+	return entries
 }
 
 // itemName tells items of all kinds apart; it is how sources of plugins are

@@ -37,6 +37,8 @@ func (s *Snapshot) Item(kind conf.Kind, id string) (it conf.Item, ok bool) {
 		}
 	case conf.GlobalRules:
 		it, ok = s.rules[id]
+	case conf.Secrets:
+		it, ok = s.secrets[id]
 	case conf.PluginMetadata:
 		it, ok = s.metadata[id]
 	}
@@ -65,6 +67,8 @@ func (s *Snapshot) Items(kind conf.Kind) (items []conf.Item) {
 		})
 	case conf.GlobalRules:
 		items = slices.Collect(maps.Values(s.rules))
+	case conf.Secrets:
+		items = slices.Collect(maps.Values(s.secrets))
 	case conf.PluginMetadata:
 		items = slices.Collect(maps.Values(s.metadata))
 	}
@@ -88,7 +92,7 @@ func itemsOf(m *cowMap[*conf.Item]) (items []conf.Item) {
 }
 
 // followed are the kinds that a snapshot keeps, besides routes.
-var followed = [...]conf.Kind{conf.Services, conf.Upstreams, conf.Consumers, conf.ConsumerGroups, conf.PluginConfigs, conf.GlobalRules, conf.PluginMetadata}
+var followed = [...]conf.Kind{conf.Services, conf.Upstreams, conf.Consumers, conf.ConsumerGroups, conf.PluginConfigs, conf.GlobalRules, conf.PluginMetadata, conf.Secrets}
 
 // removed returns the deletions that make the snapshot the given list, but for
 // routes.
