@@ -5,6 +5,7 @@ import (
 
 	"headrace/conf"
 	"headrace/conf/schema"
+	"headrace/conf/secret"
 )
 
 // checkSecret validates an entry of a secret manager; its id begins with the
@@ -16,7 +17,10 @@ func checkSecret(it conf.Item) []Finding {
 		return []Finding{{Level: Invalid, Text: "invalid secret manager: " + manager}}
 	}
 	if _, err := s.Check(it.Raw); err != nil {
-		return []Finding{{Level: Invalid, Text: "invalid configuration: " + err.Error()}}
+		return invalidItem(err)
+	}
+	if err := secret.Check(it.ID, it.Raw); err != nil {
+		return invalidItem(err)
 	}
 	return nil
 }

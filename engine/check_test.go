@@ -96,7 +96,8 @@ func TestCheckSecret(t *testing.T) {
 	f("vault/1", `{"uri":"http://a","prefix":"kv","token":7}`, `invalid configuration: property "token" validation failed: wrong type: expected string, got number`)
 	f("aws/1", `{"access_key_id":"$env://A","secret_access_key":"b","session_token":"c","region":"eu-west-1","endpoint_url":"http://127.0.0.1:4566"}`, "")
 	f("aws/1", `{"access_key_id":"a"}`, `invalid configuration: property "secret_access_key" is required`)
-	f("gcp/1", `{"auth_config":{"client_email":"a@b","private_key":"k","project_id":"p","scope":["s"]},"ssl_verify":false}`, "")
+	f("gcp/1", `{"auth_config":{"client_email":"a@b","private_key":"k","project_id":"p","scope":["s"]},"ssl_verify":true}`, "")
+	f("gcp/1", `{"auth_file":"/etc/key.json","ssl_verify":false}`, `invalid configuration: ssl_verify: false is not supported`)
 	f("gcp/1", `{"auth_file":"/etc/key.json"}`, "")
 	f("gcp/1", `{}`, `invalid configuration: value should match only one schema, but matches none`)
 	f("gcp/1", `{"auth_file":"a","auth_config":{"client_email":"a@b","private_key":"k","project_id":"p"}}`,

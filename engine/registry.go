@@ -8,7 +8,6 @@ import (
 
 	"headrace/conf"
 	"headrace/conf/schema"
-	"headrace/conf/secret"
 	"headrace/plugin"
 )
 
@@ -194,11 +193,6 @@ func (r *Registry) CheckItem(it conf.Item) []Finding {
 		return r.checkSet("plugin_config", it)
 	case conf.ConsumerGroups:
 		return r.checkSet("consumer_group", it)
-	case conf.Secrets:
-		if err := secret.Check(it.ID, it.Raw); err != nil {
-			return []Finding{{Level: Invalid, Text: "invalid configuration: " + err.Error()}}
-		}
-		return nil
 	case conf.Consumers:
 		return r.checkConsumer(it)
 	case conf.PluginMetadata:
