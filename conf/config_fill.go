@@ -16,8 +16,11 @@ func (s *settings) fill(c *Config) {
 	s.headrace(c, b.block("headrace"))
 	c.Plugins = b.list("plugins")
 	b.done()
-	if c.Deployment.Role == "data_plane" {
+	switch c.Deployment.Role {
+	case "data_plane":
 		c.APISIX.EnableAdmin = false
+	case "control_plane": // serves no traffic
+		c.APISIX.EnableAdmin, c.APISIX.NodeListen = true, nil
 	}
 	s.collisions(c)
 }
@@ -183,6 +186,9 @@ func (b *block) adminKeys() []AdminKeyEntry {
 		e := &block{s: b.s, path: b.at(at), vals: obj, user: obj}
 		k := AdminKeyEntry{Name: e.str("name"), Key: e.str("key"), Role: e.word("role", "admin", "viewer")}
 		e.done()
+		if IsExampleKey(k.Key) {
+			b.s.warn(e.at("key"), "this is an example key of APISIX's documents that everybody knows: whoever reaches the Admin API has it. Set one of your own")
+		}
 		out = append(out, k)
 	}
 	return out
