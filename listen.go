@@ -138,7 +138,7 @@ func (g *gateway) banner(w io.Writer, hint bool) {
 	if g.document != nil || g.store != nil {
 		for _, k := range g.keys {
 			if conf.IsExampleKey(k.Key) {
-				fmt.Fprintf(w, "  WARNING: the admin key %q is an example of APISIX's documents that everybody knows: set one of your own\n", k.Name)
+				fmt.Fprintf(w, "  WARNING: admin_key %q is an example of APISIX's documents that everybody knows: set one of your own\n", k.Name)
 			}
 		}
 	}
