@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"os"
 
@@ -52,18 +51,13 @@ func (g *gateway) engineOptions() (engine.Options, error) {
 	}, nil
 }
 
-// refuseUnsupported says what the configuration asks for and this version does
-// not do: an error where going on would be unsafe, else a warning.
-func (g *gateway) refuseUnsupported() error {
+// warnUnsupported says what the configuration asks for and this version does not do.
+func (g *gateway) warnUnsupported() {
 	c := g.cfg
-	if c.Deployment.Admin.HTTPS {
-		return errors.New("deployment.admin.https_admin is not supported yet: the Admin API would send its key in clear")
-	}
 	for _, s := range []struct {
 		asked bool
 		key   string
 	}{
-		{c.Written("apisix", "ssl", "listen") && c.APISIX.SSL.Enable, "apisix.ssl.listen (TLS to clients)"},
 		{c.APISIX.MatchURIEncodedSlash, "apisix.match_uri_encoded_slash"},
 		{c.APISIX.NormalizeURILikeServlet, "apisix.normalize_uri_like_servlet"},
 		{c.APISIX.TrustedAddresses != nil, "apisix.trusted_addresses"},
@@ -73,7 +67,6 @@ func (g *gateway) refuseUnsupported() error {
 			g.log.Warn(s.key + " is not supported yet and has no effect")
 		}
 	}
-	return nil
 }
 
 // trusted reads the certificates that providers are checked against; nil

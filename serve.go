@@ -51,21 +51,22 @@ embedded store (headrace.data_dir, "data") and are changed by the Admin API.`,
 
 // gateway is a running process: everything that serve starts and stops.
 type gateway struct {
-	cfg      *conf.Config
-	log      *slog.Logger
-	audit    *slog.Logger // a line for each change through the Admin API
-	provider conf.Provider
-	engine   *engine.Engine
-	source   conf.Source
-	store    *conf.Embedded   // nil unless the provider is embedded
-	document *conf.Standalone // nil unless the provider is standalone
-	keys     []conf.AdminKeyEntry
-	newKey   string // printed once
-	access   *logfile.File
-	errors   *logfile.File // nil: standard error
-	mock     *bench.Mock
-	servers  []server
-	failed   chan error
+	cfg       *conf.Config
+	log       *slog.Logger
+	audit     *slog.Logger // a line for each change through the Admin API
+	provider  conf.Provider
+	engine    *engine.Engine
+	source    conf.Source
+	store     *conf.Embedded   // nil unless the provider is embedded
+	document  *conf.Standalone // nil unless the provider is standalone
+	keys      []conf.AdminKeyEntry
+	newKey    string // printed once
+	access    *logfile.File
+	errors    *logfile.File // nil: standard error
+	mock      *bench.Mock
+	servers   []server
+	serversMu sync.Mutex
+	failed    chan error
 }
 
 // serve runs the gateway until a signal ends it.
@@ -99,9 +100,7 @@ func (g *gateway) start(ctx context.Context, o serveOptions, warnings []conf.War
 	for _, w := range warnings {
 		g.log.Warn(w.Error())
 	}
-	if err := g.refuseUnsupported(); err != nil {
-		return err
-	}
+	g.warnUnsupported()
 	if n := g.cfg.Nginx.WorkerProcesses; n > 0 && n < runtime.NumCPU() {
 		runtime.GOMAXPROCS(n)
 	}
@@ -127,7 +126,7 @@ func (g *gateway) start(ctx context.Context, o serveOptions, warnings []conf.War
 	if err := g.follow(ctx); err != nil {
 		return err
 	}
-	return g.listen()
+	return g.listen(ctx)
 }
 
 // openSource opens what routes come from.
@@ -278,7 +277,7 @@ func (g *gateway) ready() error {
 }
 
 func (g *gateway) close() {
-	for _, s := range g.servers {
+	for _, s := range g.listening() {
 		s.close()
 	}
 	if g.engine != nil {

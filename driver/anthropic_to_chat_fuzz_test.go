@@ -81,13 +81,13 @@ func FuzzAnthropicStream(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte, cut uint16, clean bool) {
 		var st ConvState
 		st.names.append(nil, []byte(`"a.b"`))
-		out := convertAll(&st, stream, min(int(cut), len(stream)))
+		out := convertAll(anthropicToChat{}, &st, stream, min(int(cut), len(stream)))
 		checkStream(t, out)
 		if most := 1000 + 40*len(stream); len(out) > most {
 			t.Errorf("%d bytes out of %d", len(out), len(stream))
 		}
 		st.Reset()
-		if again := convertAll(&st, stream); !bytes.Equal(again, out) && !bytes.Contains(stream, []byte("a_b_")) {
+		if again := convertAll(anthropicToChat{}, &st, stream); !bytes.Equal(again, out) && !bytes.Contains(stream, []byte("a_b_")) {
 			t.Errorf("split at %d: %s\nwhole: %s", cut, out, again)
 		}
 		st.Reset()

@@ -27,18 +27,6 @@ func (q *chatRequest) messages() error {
 	return nil
 }
 
-// open begins a message.
-func (q *chatRequest) open(role string) {
-	q.next()
-	q.dst = append(append(append(q.dst, `{"role":"`...), role...), '"')
-}
-
-// openAs begins a message with a role of the client's.
-func (q *chatRequest) openAs(role []byte) {
-	q.next()
-	q.dst = append(append(q.dst, `{"role":`...), role...)
-}
-
 // message writes what a message becomes. what says what is wrong with it, ""
 // if nothing is.
 func (q *chatRequest) message(raw []byte) (what string) {

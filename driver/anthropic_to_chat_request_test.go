@@ -9,7 +9,12 @@ import (
 // can be sent.
 func converted(t testing.TB, raw string, st *ConvState) (string, error) {
 	t.Helper()
-	out, err := anthropicToChat{}.Request([]byte("+"), load(t, raw), st)
+	return convertedBy(anthropicToChat{}, t, raw, st)
+}
+
+func convertedBy(c Converter, t testing.TB, raw string, st *ConvState) (string, error) {
+	t.Helper()
+	out, err := c.Request([]byte("+"), load(t, raw), st)
 	if err != nil {
 		if string(out) != "+" {
 			t.Errorf("%s: %s appended in spite of %v", raw, out, err)

@@ -1,5 +1,7 @@
 package driver
 
+import "strconv"
+
 // jsonOut writes JSON by hand. Whether a comma is due is told by the byte
 // before: after an opening brace or bracket there is none.
 type jsonOut struct{ dst []byte }
@@ -22,6 +24,12 @@ func (o *jsonOut) member(name string, raw []byte) {
 func (o *jsonOut) text(name, value string) {
 	o.key(name)
 	o.dst = append(append(append(o.dst, '"'), value...), '"')
+}
+
+// number writes a member whose value is an integer.
+func (o *jsonOut) number(name string, value int64) {
+	o.key(name)
+	o.dst = strconv.AppendInt(o.dst, value, 10)
 }
 
 // next begins an element of the array that is open.

@@ -3,27 +3,15 @@ package engine
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"headrace/conf"
 	"headrace/conf/schema"
 )
-
-// sslObject is what checkSSL looks at beside the schema.
-type sslObject struct {
-	Type   string   `json:"type"`
-	Cert   string   `json:"cert"`
-	Key    string   `json:"key"`
-	Certs  []string `json:"certs"`
-	Keys   []string `json:"keys"`
-	Client *struct {
-		CA string `json:"ca"`
-	} `json:"client"`
-}
 
 // checkSSL validates an ssl object. No text shows anything of a key.
 func checkSSL(raw []byte) []Finding {
@@ -38,9 +26,9 @@ func faultOfSSL(raw []byte) error {
 	if err != nil {
 		return fmt.Errorf("invalid configuration: %w", err)
 	}
-	var o sslObject
-	if err := json.Unmarshal(checked, &o); err != nil {
-		return errors.New("invalid configuration: it cannot be decoded")
+	o, err := conf.DecodeCertificate(checked)
+	if err != nil {
+		return fmt.Errorf("invalid configuration: %w", err)
 	}
 	if err := checkPair(o.Cert, o.Key); err != nil {
 		return err
@@ -56,9 +44,17 @@ func faultOfSSL(raw []byte) error {
 			return fmt.Errorf("failed to handle cert-key pair[%d]: %w", i+1, err)
 		}
 	}
-	if o.Client != nil && !conf.IsReference(o.Client.CA) {
+	if o.Client == nil {
+		return nil
+	}
+	if !conf.IsReference(o.Client.CA) {
 		if err := checkCert(o.Client.CA); err != nil {
 			return fmt.Errorf("failed to validate client_cert: %w", err)
+		}
+	}
+	for _, text := range o.Client.Skip {
+		if _, err := regexp.Compile(text); err != nil {
+			return fmt.Errorf("invalid configuration: client.skip_mtls_uri_regex: %w", err)
 		}
 	}
 	return nil

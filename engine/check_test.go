@@ -76,6 +76,8 @@ func TestCheckSSL(t *testing.T) {
 	f(`failed to parse key: private key does not match public key`, m{"sni": "a.test", "cert": cert, "key": key2})
 	f(`mismatched number of certs and keys`, m{"sni": "a.test", "cert": cert, "key": key, "certs": []string{cert2}})
 	f(`failed to handle cert-key pair[1]: failed to parse cert: `, m{"sni": "a.test", "cert": cert, "key": key, "certs": []string{long}, "keys": []string{key2}})
+	f(`invalid configuration: client.skip_mtls_uri_regex: error parsing regexp`,
+		m{"sni": "a.test", "cert": cert, "key": key, "client": m{"ca": cert2, "skip_mtls_uri_regex": []string{"("}}})
 	f(`failed to validate client_cert: failed to parse cert: `, m{"sni": "a.test", "cert": cert, "key": key, "client": m{"ca": long}})
 }
 

@@ -24,9 +24,9 @@ import (
 // Options of an Engine. Zero durations and sizes mean the defaults given.
 type Options struct {
 	Log     *slog.Logger
-	Strict  bool   // headrace.compat is strict: nothing beyond what APISIX answers
-	Version string // after "headrace/" in the Server header; empty: none
-	Env     conf.Env
+	Strict  bool     // headrace.compat is strict: nothing beyond what APISIX answers
+	Version string   // after "headrace/" in the Server header; empty: none
+	Env     conf.Env // nil: no variables
 
 	MaxHead       int           // bytes of a request's head: 16 KiB
 	HeaderTimeout time.Duration // client_header_timeout: 60 s
@@ -81,9 +81,13 @@ type Engine struct {
 	applied   atomic.Bool // a configuration was loaded once
 	accessLog accessLog
 	conns     connSet
-	streams   atomic.Int64
-	draining  atomic.Bool
-	stop      chan struct{}
+
+	certified      sync.Once
+	hasCertificate chan struct{}
+
+	streams  atomic.Int64
+	draining atomic.Bool
+	stop     chan struct{}
 }
 
 // vectorBudget bounds the reference vectors of semantic routing, in bytes.
@@ -93,6 +97,8 @@ type stats struct {
 	requests *metrics.Counter
 	badItems *metrics.Counter
 	accepted *metrics.Counter
+
+	handshakes *metrics.Counter // that failed
 }
 
 // New makes an engine that knows no route yet: it answers 404 to everything.
@@ -112,11 +118,14 @@ func New(o Options, specs []plugin.Spec) (*Engine, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Env == nil {
+		o.Env = func(string) (string, bool) { return "", false }
+	}
 	if o.AccessLogFormat == "" {
 		o.AccessLogFormat = DefaultAccessLogFormat
 	}
 	e := &Engine{
-		opts: o, log: o.Log, registry: NewRegistry(specs, o.PluginEnabled), metrics: newMetrics(o.Metrics), stop: make(chan struct{}), rotated: make(chan struct{}, 1),
+		opts: o, log: o.Log, registry: NewRegistry(specs, o.PluginEnabled), metrics: newMetrics(o.Metrics), stop: make(chan struct{}), rotated: make(chan struct{}, 1), hasCertificate: make(chan struct{}),
 		times: clientTimes{idle: o.IdleTimeout, head: o.HeaderTimeout, body: o.BodyTimeout, send: o.SendTimeout},
 	}
 	e.accessLog = accessLog{plugin.CompileTemplate(o.AccessLogFormat, o.AccessLogEscape), o.AccessLog}
@@ -255,6 +264,9 @@ func (e *Engine) change(make func(*Snapshot) *Snapshot) {
 // compiled at once: health is watched before the first request asks for it.
 func (e *Engine) publish(s *Snapshot) {
 	e.snap.Store(s)
+	if s.certificates != nil {
+		e.certified.Do(func() { close(e.hasCertificate) })
+	}
 	for _, ent := range s.warm {
 		if _, err := e.route(s, ent); err != nil {
 			e.log.Error("cannot start the health checks of a route", "route_id", ent.id, "err", err)

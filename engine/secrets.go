@@ -70,6 +70,7 @@ func (s *Snapshot) rotate(e *Engine) *Snapshot {
 	})
 	ed.finish()
 	next.people, next.keys = *ed.people.m, *ed.keys.m
+	next.certificates = s.certificates.renewed(e)
 	next.globals = e.compileGlobals(&next)
 	s.routes.each(func(_ string, ent *entry) {
 		if ent.checked && bytes.Contains(ent.item.Raw, []byte(secret.Prefix)) {
@@ -107,5 +108,10 @@ func (e *Engine) retainSecrets() {
 	})
 	s.people.each(func(_ string, p *person) { note(p.refs) })
 	note(s.refs)
+	if s.certificates != nil {
+		for _, c := range s.certificates.byID {
+			note(c.refs)
+		}
+	}
 	e.secrets.Retain(used, secretIdle)
 }

@@ -17,6 +17,11 @@ func (e *Engine) serve(ctx *fasthttp.RequestCtx) {
 		f.replyError(fasthttp.StatusBadRequest, "conflicting message framing")
 		return
 	}
+	if f.Req.TLS && !f.snap.certificates.admits(f) {
+		e.log.Error("client certificate verification is not passed", "host", string(f.Req.Host), "sni", f.conn.sni)
+		f.replyBody(fasthttp.StatusBadRequest, plugin.JSON, messageBody("error_msg", "a verified client certificate for this host is required"))
+		return
+	}
 	globals := &f.snap.globals
 	c := f.snap.router.find(&f.Req, &f.m)
 	if c == nil {

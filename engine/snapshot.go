@@ -26,6 +26,7 @@ type Snapshot struct {
 	groups        cowMap[*conf.Item]         // of consumers
 	people        cowMap[*person]            // consumers by username
 	keys          cowMap[[]*plugin.Consumer] // consumers by plugin and key, see directoryKey
+	certificates  *certificates              // nil: none
 	globals       chain
 	rules         map[string]conf.Item // global rules by id
 	metadata      map[string]conf.Item // plugin_metadata by plugin
@@ -42,25 +43,9 @@ type Snapshot struct {
 // Routes returns the number of routes.
 func (s *Snapshot) Routes() int { return s.routes.len() }
 
-// admit logs what is to be said about an item and whether it may be used.
-func (e *Engine) admit(it conf.Item) bool {
-	found := e.registry.CheckItem(it)
-	for i := range found {
-		f := &found[i]
-		if f.Level < Invalid {
-			e.log.Warn(f.Text, "kind", it.Kind.String(), "id", it.ID)
-		}
-	}
-	bad := worst(found, Invalid)
-	if bad == nil {
-		return true
-	}
-	e.stats.badItems.Inc()
-	e.log.Error("failed to check item data of ["+it.Kind.String()+"] err:"+bad.Text, "kind", it.Kind.String(), "id", it.ID)
-	return false
-}
-
-func (s *Snapshot) applyRoute(e *Engine, edit *cowEdit[*entry], ch *conf.Change) {
+// applyRoute takes one change of a route over that was admitted.
+func (s *Snapshot) applyRoute(e *Engine, edit *cowEdit[*entry], a *admitted) {
+	ch := a.ch
 	old, had := edit.m.get(ch.ID)
 	if ch.Deleted {
 		if had {
@@ -75,17 +60,16 @@ func (s *Snapshot) applyRoute(e *Engine, edit *cowEdit[*entry], ch *conf.Change)
 		}
 		return
 	}
-	s.enter(e, edit, ch.Item)
+	s.enter(e, edit, ch.Item, a.route)
 }
 
 // enter puts a route that was admitted in force, in the place of the one with
-// its id.
-func (s *Snapshot) enter(e *Engine, edit *cowEdit[*entry], it conf.Item) {
+// its id. rt is the item decoded.
+func (s *Snapshot) enter(e *Engine, edit *cowEdit[*entry], it conf.Item, rt *conf.Route) {
 	old, had := edit.m.get(it.ID)
 	if had && old.visible {
 		s.router = s.router.without(old)
 	}
-	rt, _ := e.registry.CheckRoute(it.Raw)
 	ent := &entry{
 		id: it.ID, rev: it.Rev, item: it, service: string(rt.ServiceID), pluginConfig: string(rt.PluginConfigID),
 		priority: int(rt.Priority), methods: methodsOf(rt.Methods), uris: allOf(rt.URI, rt.URIs), visible: rt.Enabled(),

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"headrace/conf"
 )
 
@@ -15,7 +17,10 @@ type batch struct {
 	groups    *cowEdit[*conf.Item]
 	consumers consumerEdit
 
-	secrets bool                // entries of secret managers changed
+	secrets      bool                    // entries of secret managers changed
+	certificates map[string]*certificate // nil: unchanged
+	ssls         []conf.Item             // to be prepared when secrets are known
+
 	globals bool                // global rules must be compiled anew
 	lenders map[string]struct{} // services and plugin configs that changed, by kind and id
 	entered map[string]struct{} // routes that changed themselves
@@ -36,27 +41,31 @@ func (s *Snapshot) apply(e *Engine, changes []conf.Change, rev int64) *Snapshot 
 		consumers: newConsumerEdit(e, s),
 		lenders:   map[string]struct{}{}, entered: map[string]struct{}{},
 	}
-	var routes []*conf.Change
+	var routes, others []*conf.Change
 	for i := range changes {
-		ch := &changes[i]
-		switch {
-		case !ch.Deleted && !e.admit(ch.Item):
-		case ch.Kind == conf.Routes:
+		if ch := &changes[i]; ch.Kind == conf.Routes {
 			routes = append(routes, ch)
-		default:
-			b.take(ch)
+		} else {
+			others = append(others, ch)
 		}
 	}
+	b.each(others, func(a *admitted) { b.take(a.ch) })
 	if b.secrets {
 		e.secrets.Configure(next.managers())
 	}
 	b.consumers.finish()
+	for _, it := range b.ssls {
+		b.certificates[it.ID] = e.newCertificate(it)
+	}
+	if b.certificates != nil {
+		next.certificates = certificatesOf(b.certificates)
+	}
 	next.upstreams, next.services, next.pluginConfigs, next.groups = *b.upstreams.m, *b.services.m, *b.sets.m, *b.groups.m
 	next.people, next.keys = *b.consumers.people.m, *b.consumers.keys.m
-	for _, ch := range routes {
-		next.applyRoute(e, b.routes, ch)
-		b.entered[ch.ID] = struct{}{}
-	}
+	b.each(routes, func(a *admitted) {
+		next.applyRoute(e, b.routes, a)
+		b.entered[a.ch.ID] = struct{}{}
+	})
 	b.borrowers()
 	next.routes = *b.routes.m
 	if b.globals {
@@ -64,6 +73,17 @@ func (s *Snapshot) apply(e *Engine, changes []conf.Change, rev int64) *Snapshot 
 		next.derived++
 	}
 	return &next
+}
+
+// each calls do for the changes that are admitted, in their order.
+func (b *batch) each(changes []*conf.Change, do func(a *admitted)) {
+	for part := range slices.Chunk(changes, admitMany) {
+		for _, a := range b.e.judge(part) {
+			if b.e.admit(&a) {
+				do(&a)
+			}
+		}
+	}
 }
 
 // take takes a change of anything but a route in.
@@ -77,6 +97,8 @@ func (b *batch) take(ch *conf.Change) {
 	case conf.PluginConfigs:
 		applyItem(b.sets, ch)
 		b.lenders[itemName(ch.Kind, ch.ID)] = struct{}{}
+	case conf.SSLs:
+		b.applySSL(ch)
 	case conf.ConsumerGroups:
 		applyItem(b.groups, ch)
 	case conf.Consumers:
@@ -129,7 +151,8 @@ func (b *batch) borrowers() {
 		}
 	})
 	for _, it := range again {
-		b.next.enter(b.e, b.routes, it)
+		rt, _ := b.e.registry.CheckRoute(it.Raw)
+		b.next.enter(b.e, b.routes, it, rt)
 	}
 }
 

@@ -37,6 +37,12 @@ func (s *Snapshot) Item(kind conf.Kind, id string) (it conf.Item, ok bool) {
 		}
 	case conf.GlobalRules:
 		it, ok = s.rules[id]
+	case conf.SSLs:
+		if s.certificates != nil {
+			if c, found := s.certificates.byID[id]; found {
+				return c.item, true
+			}
+		}
 	case conf.Secrets:
 		it, ok = s.secrets[id]
 	case conf.PluginMetadata:
@@ -67,6 +73,12 @@ func (s *Snapshot) Items(kind conf.Kind) (items []conf.Item) {
 		})
 	case conf.GlobalRules:
 		items = slices.Collect(maps.Values(s.rules))
+	case conf.SSLs:
+		if s.certificates != nil {
+			for _, c := range s.certificates.byID {
+				items = append(items, c.item)
+			}
+		}
 	case conf.Secrets:
 		items = slices.Collect(maps.Values(s.secrets))
 	case conf.PluginMetadata:
@@ -92,7 +104,7 @@ func itemsOf(m *cowMap[*conf.Item]) (items []conf.Item) {
 }
 
 // followed are the kinds that a snapshot keeps, besides routes.
-var followed = [...]conf.Kind{conf.Services, conf.Upstreams, conf.Consumers, conf.ConsumerGroups, conf.PluginConfigs, conf.GlobalRules, conf.PluginMetadata, conf.Secrets}
+var followed = [...]conf.Kind{conf.Services, conf.Upstreams, conf.Consumers, conf.ConsumerGroups, conf.PluginConfigs, conf.GlobalRules, conf.PluginMetadata, conf.Secrets, conf.SSLs}
 
 // removed returns the deletions that make the snapshot the given list, but for
 // routes.

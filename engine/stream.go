@@ -141,6 +141,9 @@ func (f *flow) relayAll() (keep bool) {
 		f.err = f.lateFault(f.err)
 	}
 	keep = f.keep && f.err == nil
+	if f.conn.tls != nil && f.framing == sse.UntilClose && sse.Broken(f.err) {
+		f.conn.tls.NetConn().Close() // without the goodbye that would make it look whole
+	}
 	f.finish(f.err)
 	return keep
 }
@@ -227,6 +230,9 @@ func (f *flow) AppendFault(dst []byte, cause error) []byte {
 	code, text := "upstream_stream_truncated", "the upstream closed the stream before it was complete"
 	if cause == sse.ErrStalled {
 		code, text = "upstream_stream_timeout", "the upstream stopped sending before the stream was complete"
+	}
+	if c, ok := f.conv.(driver.Faulter); ok {
+		return c.AppendFault(dst, code, text, &f.cst)
 	}
 	return driver.Of(f.Proto).AppendFault(dst, code, text)
 }
