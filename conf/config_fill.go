@@ -20,7 +20,7 @@ func (s *settings) fill(c *Config) {
 	case "data_plane":
 		c.APISIX.EnableAdmin = false
 	case "control_plane": // serves no traffic
-		c.APISIX.EnableAdmin, c.APISIX.NodeListen = true, nil
+		c.APISIX.EnableAdmin, c.APISIX.NodeListen, c.APISIX.SSL.Enable = true, nil, false
 	}
 	s.collisions(c)
 }

@@ -280,7 +280,7 @@ func TestProvider(t *testing.T) {
 	f("deployment: {role: control_plane, role_control_plane: {config_provider: etcd}}", noEnv, ProviderEtcd, "")
 	// A control plane has an Admin API, whatever is written, and no traffic.
 	cp := mustLoad(t, "apisix: {enable_admin: false, node_listen: 9180}\ndeployment: {role: control_plane, role_control_plane: {config_provider: etcd}}", noEnv)
-	if !cp.APISIX.EnableAdmin || cp.APISIX.NodeListen != nil {
+	if !cp.APISIX.EnableAdmin || cp.APISIX.NodeListen != nil || cp.APISIX.SSL.Enable {
 		t.Errorf("control plane: Admin API %v, traffic on %v", cp.APISIX.EnableAdmin, cp.APISIX.NodeListen)
 	}
 
