@@ -8,7 +8,7 @@ import (
 // Request implements Converter. The body is built from nothing: a field that
 // is not named here never reaches the provider.
 func (anthropicToChat) Request(dst []byte, src *Body, st *ConvState) ([]byte, error) {
-	q := chatRequest{chatOut{jsonOut: jsonOut{append(dst, '{')}, src: src, names: &st.names}}
+	q := chatRequest{chatOut{builder{jsonOut{append(dst, '{')}, src}, &st.names}}
 	if raw := q.get("model"); KindOf(raw) == String {
 		q.member("model", raw)
 	}

@@ -56,6 +56,7 @@ type ConvState struct {
 	names      toolNames // names that the provider was given for tools
 	toMessages messageStream
 	toResponse responseStream
+	toChunks   chunkStream
 }
 
 // Reset makes st ready for another exchange and keeps its memory.
@@ -64,11 +65,14 @@ func (st *ConvState) Reset() {
 	st.names.reset()
 	st.toMessages.reset()
 	st.toResponse.reset()
+	st.toChunks.reset()
 }
 
 // Ended tells whether the client has got the end of its stream, message or
 // error: nothing may be added any more, whatever the provider does next.
-func (st *ConvState) Ended() bool { return st.toMessages.stopped || st.toResponse.stopped }
+func (st *ConvState) Ended() bool {
+	return st.toMessages.stopped || st.toResponse.stopped || st.toChunks.stopped
+}
 
 // converters are tried in this order where a provider does not speak the
 // client's protocol itself. Those of APISIX come first; the others are ours
@@ -80,6 +84,7 @@ var converters = [...]struct {
 	{anthropicToChat{}, false},
 	{embeddingsToPredict{}, false},
 	{responsesToChat{}, true},
+	{chatToAnthropic{}, true},
 }
 
 // converterFor returns the converter from client to one of the protocols that
@@ -142,4 +147,32 @@ func firstOf(raw []byte) []byte {
 		return e.val
 	}
 	return nil
+}
+
+// isFault tells whether a member named error reports one.
+func isFault(raw []byte) bool {
+	k := KindOf(raw)
+	return k == Object || k == String
+}
+
+// fault is an error as OpenAI and Anthropic tell it. Its fields are JSON as it
+// stands there, nil for what is not.
+type fault struct{ kind, code, message []byte }
+
+// readFault reads an error object; of some providers the error is a text.
+func readFault(raw []byte) (f fault) {
+	if KindOf(raw) == String {
+		f.message = raw
+	}
+	for m := membersOf(raw); m.next(); {
+		switch string(plainKey(m.key)) {
+		case "type":
+			f.kind = m.val
+		case "code":
+			f.code = m.val
+		case "message":
+			f.message = m.val
+		}
+	}
+	return f
 }

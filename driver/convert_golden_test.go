@@ -21,6 +21,7 @@ func TestGolden(t *testing.T) {
 	}{
 		{"anthropic_to_chat", anthropicToChat{}, checkStream},
 		{"responses_to_chat", responsesToChat{}, checkResponses},
+		{"chat_to_anthropic", chatToAnthropic{}, checkChunks},
 	} {
 		dirs, err := filepath.Glob("testdata/" + c.dir + "/*")
 		if err != nil || len(dirs) < 5 {
@@ -57,7 +58,7 @@ func golden(t *testing.T, dir string, conv Converter, check func(t testing.TB, s
 		t.Helper()
 		st.Reset()
 		st.ID, st.Start = []byte("0123456789abcdef"), time.Unix(1700000000, 0)
-		got, err := convertedBy(conv, t, string(request), &st)
+		got, err := convertedBy(t, conv, string(request), &st)
 		if err != nil {
 			t.Fatal(err)
 		}

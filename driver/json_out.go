@@ -2,6 +2,22 @@ package driver
 
 import "strconv"
 
+// builder writes the request that a client's body becomes.
+type builder struct {
+	jsonOut
+	src *Body
+}
+
+// get is a top-level member of the client's body; null counts as absent.
+func (b *builder) get(key string) []byte { return notNull(rawOf(b.src, key)) }
+
+// copy writes the client's member from, if there is one, under name.
+func (b *builder) copy(name, from string) {
+	if raw := b.get(from); raw != nil {
+		b.member(name, raw)
+	}
+}
+
 // jsonOut writes JSON by hand. Whether a comma is due is told by the byte
 // before: after an opening brace or bracket there is none.
 type jsonOut struct{ dst []byte }

@@ -23,7 +23,7 @@ type inputPart struct {
 	data, nameOf []byte // of a file; nameOf may be nil
 }
 
-func readPart(raw []byte) (p inputPart) {
+func readInputPart(raw []byte) (p inputPart) {
 	var refusal []byte
 	for m := membersOf(raw); m.next(); {
 		switch string(plainKey(m.key)) {
@@ -76,7 +76,7 @@ func (p place) String() string { return fmt.Sprintf("input[%d].%s", p.item, p.me
 func surveyParts(content []byte, at place) (texts, media int, err error) {
 	i := 0
 	for e := elementsOf(content); e.next(); i++ {
-		p := readPart(e.val)
+		p := readInputPart(e.val)
 		switch p.kind {
 		case textPart:
 			texts++
@@ -117,7 +117,7 @@ func (q *responsesRequest) content(raw []byte, at place, join bool) error {
 	q.raw("[")
 	for e := elementsOf(raw); e.next(); {
 		q.next()
-		p := readPart(e.val)
+		p := readInputPart(e.val)
 		q.part(&p)
 	}
 	q.raw("]")
@@ -131,7 +131,7 @@ func (q *responsesRequest) innerText(raw []byte) {
 		return
 	}
 	for e := elementsOf(raw); e.next(); {
-		if p := readPart(e.val); p.kind == textPart {
+		if p := readInputPart(e.val); p.kind == textPart {
 			q.dst = append(q.dst, p.text[1:len(p.text)-1]...)
 		}
 	}

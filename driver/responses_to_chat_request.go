@@ -5,7 +5,7 @@ import "fmt"
 // Request implements Converter. The body is built from nothing: a member that
 // is neither converted nor known to be left out is an error.
 func (responsesToChat) Request(dst []byte, src *Body, st *ConvState) ([]byte, error) {
-	q := responsesRequest{chatOut{jsonOut: jsonOut{append(dst, '{')}, src: src, names: &st.names}}
+	q := responsesRequest{chatOut{builder{jsonOut{append(dst, '{')}, src}, &st.names}}
 	if err := q.convert(); err != nil {
 		return dst, err
 	}

@@ -8,7 +8,7 @@ import (
 func TestResponsesRequestErrors(t *testing.T) {
 	f := func(raw, want string) {
 		t.Helper()
-		if got, err := convertedBy(responsesToChat{}, t, raw, new(ConvState)); errText(err) != want {
+		if got, err := convertedBy(t, responsesToChat{}, raw, new(ConvState)); errText(err) != want {
 			t.Errorf("%s: %s %v, want %s", raw, got, err, want)
 		}
 	}
@@ -108,7 +108,7 @@ func TestResponsesRequestErrors(t *testing.T) {
 func TestResponsesRequest(t *testing.T) {
 	f := func(members, want string) {
 		t.Helper()
-		got, err := convertedBy(responsesToChat{}, t, `{"input":"x"`+members+`}`, new(ConvState))
+		got, err := convertedBy(t, responsesToChat{}, `{"input":"x"`+members+`}`, new(ConvState))
 		if want = `{"messages":[{"role":"user","content":"x"}]` + want + `}`; err != nil || got != want {
 			t.Errorf("%s: %v\n got %s\nwant %s", members, err, got, want)
 		}
@@ -148,7 +148,7 @@ func TestResponsesRequest(t *testing.T) {
 	long, cut := strings.Repeat("a", 70), strings.Repeat("a", 55)+"_6bd5e503"
 	f(`,"tools":[{"type":"function","name":"`+long+`"}],"tool_choice":{"type":"function","name":"`+long+`"}`, `,"tools":[`+fn(`"`+cut+`"`)+`],"tool_choice":`+fn(`"`+cut+`"`))
 
-	got, err := convertedBy(responsesToChat{}, t, `{"input":"x","model":"m"}`, new(ConvState))
+	got, err := convertedBy(t, responsesToChat{}, `{"input":"x","model":"m"}`, new(ConvState))
 	if want := `{"model":"m","messages":[{"role":"user","content":"x"}]}`; err != nil || got != want {
 		t.Errorf("%s %v", got, err)
 	}
@@ -157,7 +157,7 @@ func TestResponsesRequest(t *testing.T) {
 func TestResponsesRequestInput(t *testing.T) {
 	f := func(name, items, want string) {
 		t.Helper()
-		got, err := convertedBy(responsesToChat{}, t, `{"input":[`+items+`]}`, new(ConvState))
+		got, err := convertedBy(t, responsesToChat{}, `{"input":[`+items+`]}`, new(ConvState))
 		if want = `{"messages":[` + want + `]}`; err != nil || got != want {
 			t.Errorf("%s: %s: %v\n got %s\nwant %s", name, items, err, got, want)
 		}
@@ -201,7 +201,7 @@ func TestResponsesRequestInput(t *testing.T) {
 	f("sealed thoughts", sealed+`,`+message("assistant", `"a"`), message("assistant", `"a"`))
 	f("thoughts alone", message("user", `"a"`)+`,`+thought("t")+`,`+message("user", `"b"`)+`,`+sealed, message("user", `"a"`)+`,`+message("user", `"b"`))
 
-	got, err := convertedBy(responsesToChat{}, t, `{"instructions":"s","input":""}`, new(ConvState))
+	got, err := convertedBy(t, responsesToChat{}, `{"instructions":"s","input":""}`, new(ConvState))
 	if want := `{"messages":[` + message("system", `"s"`) + `,` + message("user", `""`) + `]}`; err != nil || got != want {
 		t.Errorf("%s %v", got, err)
 	}
@@ -210,7 +210,7 @@ func TestResponsesRequestInput(t *testing.T) {
 // Names that a provider does not take are the client's again in what it hears.
 func TestResponsesNames(t *testing.T) {
 	var st ConvState
-	if _, err := convertedBy(responsesToChat{}, t, `{"input":"x","tools":[{"type":"function","name":"a.b"}]}`, &st); err != nil {
+	if _, err := convertedBy(t, responsesToChat{}, `{"input":"x","tools":[{"type":"function","name":"a.b"}]}`, &st); err != nil {
 		t.Fatal(err)
 	}
 	got := streamedBy(responsesToChat{}, &st, true, `{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"t","function":{"name":"a_b_2e7336dc"}}]}}]}`)

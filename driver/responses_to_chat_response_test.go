@@ -91,7 +91,7 @@ func TestResponsesResponse(t *testing.T) {
 func TestResponsesEcho(t *testing.T) {
 	var st ConvState
 	const tools = `[{"type":"function","name":"f","strict":true}]`
-	_, err := convertedBy(responsesToChat{}, t, "{\"input\":\"x\",\"instructions\":\"s\",\"max_output_tokens\":5,\"parallel_tool_calls\":false,\"reasoning\":{\"effort\":\"low\",\"summary\":\"auto\"},\"temperature\":0.5,"+
+	_, err := convertedBy(t, responsesToChat{}, "{\"input\":\"x\",\"instructions\":\"s\",\"max_output_tokens\":5,\"parallel_tool_calls\":false,\"reasoning\":{\"effort\":\"low\",\"summary\":\"auto\"},\"temperature\":0.5,"+
 		"\"text\":{\"format\":{\r\n\"type\":\"json_object\"}},\"tool_choice\":\"none\",\"tools\":\n[{\"type\":\"function\",\r\"name\":\"f\",\"strict\":true}],\"top_p\":1.0,\"user\":\"u\",\"metadata\":{\"a\":\"b\"},\"store\":true,\"truncation\":\"auto\"}", &st)
 	if err != nil {
 		t.Fatal(err)

@@ -15,7 +15,7 @@ func (q *responsesRequest) tools() error {
 	}
 	i, some := 0, false
 	for e := elementsOf(tools); e.next(); i++ {
-		t, kind := readFunction(e.val)
+		t, kind := readFlatFunction(e.val)
 		switch {
 		case !isText(kind, "function"):
 			return unsupportedType(fmt.Sprintf("tools[%d]: tool type", i), kind)
@@ -43,7 +43,7 @@ func (q *responsesRequest) tools() error {
 // functionTool is a function as the client declares it.
 type functionTool struct{ name, description, parameters, strict []byte }
 
-func readFunction(raw []byte) (t functionTool, kind []byte) {
+func readFlatFunction(raw []byte) (t functionTool, kind []byte) {
 	for m := membersOf(raw); m.next(); {
 		switch string(plainKey(m.key)) {
 		case "type":
@@ -114,7 +114,7 @@ func allowedTools(choice []byte) (map[string]bool, error) {
 	allowed := map[string]bool{}
 	i := 0
 	for e := elementsOf(lookup(choice, "tools")); e.next(); i++ {
-		t, kind := readFunction(e.val)
+		t, kind := readFlatFunction(e.val)
 		switch {
 		case !isText(kind, "function"):
 			return nil, unsupportedType(fmt.Sprintf("tool_choice.tools[%d]: tool type", i), kind)

@@ -104,7 +104,7 @@ func (q *responsesRequest) calls(e elements, n int) {
 // OpenAI's own models is encrypted, or a summary that no provider wants back.
 func hasThoughts(content []byte) bool {
 	for e := elementsOf(content); e.next(); {
-		if p := readPart(e.val); p.kind == textPart {
+		if p := readInputPart(e.val); p.kind == textPart {
 			return true
 		}
 	}

@@ -40,6 +40,7 @@ func TestSDK(t *testing.T) {
 		{`{timeout: 3000, provider: anthropic, auth: {header: {Authorization: Bearer sk-ant-token}}}`, "/bearer/*", "bearer"},
 		{`{timeout: 3000}`, "/converted/*", "converted"},
 		{`{timeout: 3000, provider: deepseek}`, "/responses-on-chat/*", "responses-on-chat"},
+		{`{timeout: 3000, provider: anthropic, provider_conf: {api: native}}`, "/native/*", "native"},
 	} {
 		if _, err := s.cmdRoute(r); err != nil {
 			t.Fatal(err)
