@@ -154,6 +154,9 @@ func (s *settings) deployment(c *Config, b *block) {
 		CORS:        a.bool("enable_admin_cors"),
 		HTTPS:       a.bool("https_admin"),
 	}
+	if c.Deployment.Role != "data_plane" && (!d.Admin.KeyRequired || len(d.Admin.Keys) == 0) {
+		s.warn(a.at("admin_key_required"), "the Admin API asks for no key: whoever reaches it can change routes and read secrets")
+	}
 	l := a.block("admin_listen")
 	d.Admin.Listen = l.listen("127.0.0.1", 9180)
 	l.done()

@@ -91,6 +91,12 @@ func checkDocument(reg *engine.Registry, doc *value, all bool) (parts map[conf.K
 			if add(nil, 0, kind.String()+" must be a list") {
 				return nil, faults
 			}
+		case kind == conf.Plugins: // one item, however many names it has
+			raw := p.list.append(nil)
+			if _, err := resourceSchema("plugins").Check(raw); err != nil && add(nil, 0, "invalid configuration: "+err.Error()) {
+				return nil, faults
+			}
+			p.items = []conf.Item{{Kind: kind, ID: kind.String(), Raw: raw}}
 		default:
 			seen := map[string]bool{}
 			for i, item := range p.list.items {
@@ -104,6 +110,16 @@ func checkDocument(reg *engine.Registry, doc *value, all bool) (parts map[conf.K
 		parts[kind] = p
 	}
 	return parts, faults
+}
+
+// unknownKeys are the keys of a document that nobody reads.
+func unknownKeys(doc *value) (keys []string) {
+	for _, m := range doc.members {
+		if conf.KindOf(strings.TrimSuffix(m.key, versionSuffix)) == 0 {
+			keys = append(keys, m.key)
+		}
+	}
+	return keys
 }
 
 // versionOf reads a version: 64 bits, for clients take the milliseconds of
@@ -130,9 +146,6 @@ func checkElement(reg *engine.Registry, kind conf.Kind, index int, item *value) 
 	it, err := conf.Element(kind, index+1, item.append(nil))
 	if err != nil {
 		return it, err.Error()
-	}
-	if kind == conf.Plugins {
-		return it, ""
 	}
 	res := resourceOf(kind, it.ID)
 	fields, plugins := res.refusals(reg.CheckItem(it))

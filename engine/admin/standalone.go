@@ -168,6 +168,9 @@ func (c *call) replace(doc *value, digest string) written {
 	if len(faults) > 0 {
 		return refuse("", faults[0].text)
 	}
+	if keys := unknownKeys(doc); len(keys) > 0 {
+		c.Log.Warn("the document has keys that nobody reads", "keys", keys)
+	}
 	var items []conf.Item
 	for _, kind := range conf.Kinds() {
 		p, old := parts[kind], h.parts[kind]

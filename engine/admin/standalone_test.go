@@ -213,12 +213,16 @@ func TestStandaloneErrors(t *testing.T) {
 	g.sync("2", `{"routes":{"a":1}}`, 400, `$e"routes must be a list"}`)
 	g.sync("2", `{"consumers":[{"username":"a","plugins":{"nobody":{}}}]}`, 400, `$e"invalid plugins configuration: unknown plugin [nobody]"}`)
 	g.sync("2", `{"stream_routes":[{"id":"1"}]}`, 400, `$e"stream mode is disabled, can not add stream routes"}`)
+	g.sync("2", `{"plugins":[{"stream":true}]}`, 400, `$e"invalid configuration: failed to validate item 1: property \"name\" is required"}`)
 	g.sync("2", `{"protos":[{"id":"1"}]}`, 400, `$e"protos are not supported: this gateway does not transcode gRPC"}`)
 	g.sync("2", `{"routes":[{"id":"r1","uri":"/a","plugins":{"test-plugin":{"n":1,"token":"********"}}}]}`, 400,
 		`$e"property \"plugins.test-plugin.token\" holds ********, which stands for a secret that a viewer may not see: send the secret itself"}`)
 	g.versions(1, map[string]float64{"routes_conf_version": 100})
 	// References are not looked at: what they name may come later.
-	g.sync("3", `{"routes":[{"id":"r1","uri":"/a","service_id":"none"}]}`, 202, "")
+	g.sync("3", `{"routes":[{"id":"r1","uri":"/a","service_id":"none"}],"plugins":[{"name":"ai-proxy"},{"name":"mqtt-proxy","stream":true}],"ruotes":[]}`, 202, "")
+	if !strings.Contains(g.log.String(), "keys=[ruotes]") {
+		t.Errorf("an unknown key is not said: %s", &g.log)
+	}
 
 	for _, call := range []string{"GET /routes", "PUT /routes/1", "GET /plugins/list", "GET /schema/route", "POST /configs", "DELETE /configs",
 		"GET /configs/validate", "HEAD /routes", "GET /configs/routes", "POST /schema/validate/routes"} {
@@ -230,7 +234,8 @@ func TestStandaloneErrors(t *testing.T) {
 
 func TestStandaloneAccess(t *testing.T) {
 	g := newStandalone(t)
-	g.sync("1", `{"consumers":[{"username":"a","plugins":{"test-plugin":{"key":"s3cret"}}}],"plugin_metadata":[{"id":"test-plugin","ikey":1,"token":"s3cret"}]}`, 202, "")
+	cert, key := certificate(t)
+	g.sync("1", `{"ssls":[{"id":"1","sni":"a.test","cert":`+cert+`,"key":`+key+`}],"consumers":[{"username":"a","plugins":{"test-plugin":{"key":"s3cret"}}}],"plugin_metadata":[{"id":"test-plugin","ikey":1,"token":"s3cret"}]}`, 202, "")
 	g.key = ""
 	if res, _ := g.do("HEAD ", ""); res.StatusCode != 200 {
 		t.Errorf("HEAD of the base: %d", res.StatusCode)
@@ -241,14 +246,15 @@ func TestStandaloneAccess(t *testing.T) {
 		}
 	}
 	g.key = viewerKey
-	if res, got := g.do("GET /configs", ""); res.StatusCode != 200 || strings.Contains(got, "s3cret") || strings.Count(got, mask) != 2 {
+	if res, got := g.do("GET /configs", ""); res.StatusCode != 200 || strings.Contains(got, "s3cret") ||
+		strings.Contains(got, "PRIVATE") || strings.Count(got, mask) != 2 {
 		t.Errorf("a viewer reads %s", got)
 	}
 	if res, _ := g.do("PUT /configs", "{}", headerDigest, "2"); res.StatusCode != 401 {
 		t.Errorf("a viewer writes: %d", res.StatusCode)
 	}
 	g.key = adminKey
-	if _, got := g.do("GET /configs", ""); strings.Count(got, "s3cret") != 2 {
+	if _, got := g.do("GET /configs", ""); strings.Count(got, "s3cret") != 2 || !strings.Contains(got, "PRIVATE KEY") {
 		t.Errorf("an admin reads %s", got)
 	}
 	g.do("PUT /configs", `{"routes":7}`, headerDigest, "3")
@@ -338,4 +344,33 @@ func TestValidateDocument(t *testing.T) {
 			t.Errorf("%s: %d routes are in force", name, n)
 		}
 	}
+}
+
+// No document makes the check panic, and what it accepts has an item for each element.
+func FuzzDocument(f *testing.F) {
+	for _, seed := range []string{`{}`, `[]`, `{"routes":[{"id":"r1","uri":"/a","plugins":{"test-plugin":{"n":1}}}],"routes_conf_version":1e3}`,
+		`{"consumers":[{"username":"a"},{"id":"a/credentials/b","plugins":{"test-plugin":{"key":"k"}}}]}`, `{"routes":[null,7,"x",[],{}]}`,
+		`{"plugins":[{"name":"x"}],"secrets":[{"id":"vault/1"}],"ssls":[{"cert":"x","key":"y"}]}`, `{"upstreams":[{"nodes":[]}],"routes":{"a":1}}`} {
+		f.Add([]byte(seed))
+	}
+	reg := engine.NewRegistry([]plugin.Spec{testSpec}, nil)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		doc, err := parse(raw)
+		if err != nil || doc.kind != '{' {
+			return
+		}
+		all, many := checkDocument(reg, doc, true)
+		parts, first := checkDocument(reg, doc, false)
+		if (len(many) == 0) != (len(first) == 0) || len(first) > 1 || len(first) == 1 && first[0].text != many[0].text && !strings.HasPrefix(many[0].text, first[0].text) {
+			t.Fatalf("%s: all faults %v, the first %v", raw, many, first)
+		}
+		for kind, p := range parts {
+			if kind != conf.Plugins && p.list != nil && len(p.items) != len(p.list.items) {
+				t.Fatalf("%s: %d items of %d", raw, len(p.items), len(p.list.items))
+			}
+			if len(all[kind].items) != len(p.items) {
+				t.Fatalf("%s: %d items, %d when all faults are gathered", raw, len(p.items), len(all[kind].items))
+			}
+		}
+	})
 }
