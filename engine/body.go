@@ -18,10 +18,13 @@ const (
 	drainTime = 5 * time.Second
 )
 
-// readBody reads the client's body into f.raw. A declared length above limit is
-// refused before anything is read; otherwise memory grows with what arrives,
-// whatever length was declared.
+// readBody reads the client's body into f.raw, once. A declared length above
+// limit is refused before anything is read; otherwise memory grows with what
+// arrives, whatever length was declared.
 func (f *flow) readBody(limit int64) plugin.Verdict {
+	if f.held {
+		return f.heldBody(limit)
+	}
 	if m := f.e.opts.MaxBody; m > 0 && m < limit {
 		limit = m
 	}
@@ -32,6 +35,7 @@ func (f *flow) readBody(limit int64) plugin.Verdict {
 	src := f.HTTP.RequestBodyStream()
 	f.raw = f.raw[:0]
 	if src == nil {
+		f.held = true
 		return 0
 	}
 	switch want := int(min(declared, 1<<20)) + 1; {
@@ -54,6 +58,7 @@ func (f *flow) readBody(limit int64) plugin.Verdict {
 		switch {
 		case err == io.EOF:
 			f.Req.Length += int64(len(f.raw))
+			f.held = true
 			return 0
 		case err != nil:
 			return f.bodyFault(err)

@@ -18,44 +18,7 @@ import (
 	"headrace/driver/vertex"
 	"headrace/driver/wire"
 	"headrace/plugin"
-	"headrace/plugin/logfile"
 )
-
-// Options of an Engine. Zero durations and sizes mean the defaults given.
-type Options struct {
-	Log     *slog.Logger
-	Strict  bool     // headrace.compat is strict: nothing beyond what APISIX answers
-	Version string   // after "headrace/" in the Server header; empty: none
-	Env     conf.Env // nil: no variables
-
-	MaxHead       int           // bytes of a request's head: 16 KiB
-	HeaderTimeout time.Duration // client_header_timeout: 60 s
-	BodyTimeout   time.Duration // client_body_timeout, between two reads: 60 s
-	SendTimeout   time.Duration // client_send_timeout, between two writes: 60 s
-	IdleTimeout   time.Duration // keepalive_timeout: 60 s
-
-	MaxBody       int64                  // client_max_body_size; 0: no limit but the plugin's own
-	PassHeaders   []string               // response headers of providers that clients get
-	PluginEnabled func(name string) bool // nil: all
-	RealIP        RealIP
-
-	SecretTTL    time.Duration // apisix.lru.secret.ttl: values of secret managers are asked for again; 300 s
-	SecretNegTTL time.Duration // apisix.lru.secret.neg_ttl: the same after a failure; 60 s
-	SecretPause  time.Duration // between attempts after a provider has refused a secret; 10 s
-
-	NoHealthChecks bool // apisix.disable_upstream_healthcheck
-
-	RouteCacheBytes    int64 // budget of compiled routes; 0 switches the cache off
-	RouterByURI        bool  // apisix.router.http is radixtree_uri
-	TrimTailSlash      bool  // apisix.delete_uri_tail_slash
-	ShowUpstreamStatus bool
-	Metrics            MetricsOptions
-	Wire               wire.Options // Watch is set by New
-
-	AccessLogFormat string // empty: DefaultAccessLogFormat
-	AccessLogEscape plugin.Escape
-	AccessLog       *logfile.File // nil: no access log
-}
 
 // Engine serves the traffic of one process. Make it with New, give it
 // listeners with Serve and configuration with Follow.

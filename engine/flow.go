@@ -34,7 +34,7 @@ type flow struct {
 	relay sse.Relay
 	pump  sse.Pump
 
-	raw    []byte   // the client's body
+	raw    []byte   // the client's body; whole if held is set
 	head   []byte   // head of the upstream request
 	segs   [][]byte // its body
 	answer []byte   // a plain answer's body
@@ -63,6 +63,7 @@ type flow struct {
 	tunnel  *tunnel // nil: no protocol was changed to
 	proxied bool    // an ordinary upstream answers
 	busy    bool    // the exchange holds a connection
+	held    bool    // raw is the whole body
 	keep    bool    // the client's connection goes on after the stream
 
 	askedUsage bool // the client itself asked for the usage chunk
@@ -175,7 +176,7 @@ func (f *flow) release() {
 	f.snap, f.rt, f.conn, f.ai, f.counted, f.picked = nil, nil, nil, nil, nil, nil
 	f.tried.Clear()
 	f.hash, f.retries = 0, 0
-	f.upload, f.tunnel, f.proxied = upload{}, nil, false
+	f.upload, f.tunnel, f.proxied, f.held = upload{}, nil, false, false
 	f.busy, f.keep, f.askedUsage, f.err, f.target = false, false, false, nil, 0
 	f.conv = nil
 	f.cst.Reset()

@@ -33,17 +33,14 @@ func (f *flow) proxy() {
 	case limit > 0 && length > limit:
 		f.replyVerdict(f.tooLarge(length, limit))
 		return
+	case f.held:
+		f.forwardHeld(up, length)
 	case length >= 0 && length <= bodyInMemory:
 		if v := f.readBody(bodyInMemory); v != 0 {
 			f.replyVerdict(v)
 			return
 		}
-		if int64(len(f.raw)) < length { // the server takes it for a body that has ended
-			f.conn.unread = true
-			f.clientGone()
-			return
-		}
-		f.forward(up, f.raw, length)
+		f.forwardHeld(up, length)
 	default: // -1 in chunks, -2 none
 		f.upload = upload{src: f.HTTP.RequestBodyStream(), limit: limit}
 		f.forward(up, nil, length)

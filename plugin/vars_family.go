@@ -15,7 +15,7 @@ func appendHeader(dst, lines []byte, name string) ([]byte, bool) {
 		return dst, false
 	}
 	comma := ", "
-	if name == "cookie" {
+	if name == cookieName {
 		comma = "; "
 	}
 	for ; ok; v, lines, ok = nextHeader(lines, name, true) {
@@ -40,20 +40,28 @@ func appendArg(dst, query []byte, name string) ([]byte, bool) {
 	return dst[:at], false
 }
 
+const cookieName = "cookie"
+
 // appendCookie writes the value of a cookie.
 func appendCookie(dst, lines []byte, name string) ([]byte, bool) {
-	all, lines, ok := nextHeader(lines, "cookie", false)
-	for ; ok; all, lines, ok = nextHeader(lines, "cookie", false) {
+	v, ok := findCookie(lines, name)
+	return append(dst, v...), ok
+}
+
+// findCookie returns the value of the first cookie of that name.
+func findCookie(lines []byte, name string) ([]byte, bool) {
+	all, lines, ok := nextHeader(lines, cookieName, false)
+	for ; ok; all, lines, ok = nextHeader(lines, cookieName, false) {
 		for len(all) > 0 {
 			var kv []byte
 			kv, all, _ = bytes.Cut(all, []byte(";"))
 			k, v, is := bytes.Cut(bytes.TrimSpace(kv), []byte("="))
 			if is && string(k) == name {
-				return append(dst, v...), true
+				return v, true
 			}
 		}
 	}
-	return dst, false
+	return nil, false
 }
 
 // AppendUnescaped writes a name or a value of a query decoded: %XX, and "+"
