@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -239,15 +240,24 @@ func (g *gateway) wait(signals <-chan os.Signal) error {
 				g.log.Info("log files reopened")
 				continue
 			}
-			return g.shutdown(signals)
+			return g.shutdown(signals, s)
 		}
 	}
 }
 
-// shutdown lets streams finish within headrace.shutdown_timeout; a second
-// signal ends at once.
-func (g *gateway) shutdown(signals <-chan os.Signal) error {
+// shutdown says that it is not ready, goes on accepting for
+// headrace.shutdown_delay, so that load balancers can find out, and then lets
+// requests and streams finish within headrace.shutdown_timeout. At a terminal
+// nobody waits for a load balancer. A second signal ends at once.
+func (g *gateway) shutdown(signals <-chan os.Signal, first os.Signal) error {
+	g.engine.Drain()
 	timeout := g.cfg.Headrace.ShutdownTimeout
+	if delay := g.cfg.Headrace.ShutdownDelay; delay > 0 && first == syscall.SIGTERM {
+		g.log.Warn("shutting down: not ready any more, connections are still accepted", "for", delay)
+		if !g.pause(signals, delay) {
+			timeout = 0
+		}
+	}
 	g.log.Warn("shutting down: waiting for open requests", "streams", g.engine.Streams(), "timeout", timeout)
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
@@ -274,6 +284,22 @@ func (g *gateway) ready() error {
 		return errors.New("no configuration was received yet")
 	}
 	return g.engine.Ready()
+}
+
+// pause waits; a signal that wants the end ends it and is reported as false.
+func (g *gateway) pause(signals <-chan os.Signal, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			return true
+		case s := <-signals:
+			if s != syscall.SIGUSR1 {
+				return false
+			}
+		}
+	}
 }
 
 func (g *gateway) close() {

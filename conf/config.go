@@ -158,6 +158,7 @@ type Prometheus struct {
 // Headrace is our own block.
 type Headrace struct {
 	DataDir           string
+	ShutdownDelay     time.Duration // after SIGTERM, while connections are still accepted
 	ShutdownTimeout   time.Duration // else nginx_config.worker_shutdown_timeout where that is written
 	RouteCacheBytes   int64
 	Compat            string        // "" or "strict"

@@ -69,7 +69,7 @@ func defaults() object {
 			},
 		},
 		"headrace": object{
-			"data_dir": "data", "shutdown_timeout": "300s", "route_cache_bytes": 268435456, "compat": "",
+			"data_dir": "data", "shutdown_delay": "5s", "shutdown_timeout": "300s", "route_cache_bytes": 268435456, "compat": "",
 			"max_head_bytes": 16384, "mock": object{"listen": ""}, "log_format": "text",
 		},
 	}

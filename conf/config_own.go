@@ -41,6 +41,7 @@ func (s *settings) headrace(c *Config, b *block) {
 	if h.DataDir == "" {
 		b.fail("data_dir", "expected the name of a directory")
 	}
+	h.ShutdownDelay = b.time("shutdown_delay")
 	own := b.time("shutdown_timeout")
 	alias, _ := lookup(s.user, []string{"nginx_config", "worker_shutdown_timeout"})
 	if b.isWritten("shutdown_timeout") || alias == nil {

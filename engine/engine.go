@@ -264,10 +264,14 @@ func (e *Engine) Reopen() {
 // Streams returns how many streams are open.
 func (e *Engine) Streams() int64 { return e.streams.Load() }
 
+// Drain says that this engine is about to stop: Ready has an error from here on,
+// and every answer closes its connection. Clients are still accepted.
+func (e *Engine) Drain() { e.draining.Store(true) }
+
 // Shutdown stops accepting, lets requests and streams end and returns when all
 // have, or with ctx's error when it ends first: what is still open is cut then.
 func (e *Engine) Shutdown(ctx context.Context) error {
-	e.draining.Store(true)
+	e.Drain()
 	stopped := make(chan error, 1)
 	go func() { stopped <- e.server.ShutdownWithContext(ctx) }()
 	tick := time.NewTicker(20 * time.Millisecond)

@@ -251,15 +251,18 @@ func TestBadItem(t *testing.T) {
 func TestShutdownLetsStreamsFinish(t *testing.T) {
 	r := newRig(t, Options{})
 	r.route("1", "/c", "")
-	end := make(chan error, 1)
-	go func() {
-		_, body, err := r.stream("x-mock-gap: 30ms\r\nx-mock-tokens: 20\r\n")
-		if err == nil && !strings.HasSuffix(body, "data: [DONE]\n\n") {
-			err = fmt.Errorf("ends %q", body)
-		}
-		end <- err
-	}()
-	poll(t, "the stream runs", func() bool { return r.e.Streams() == 1 })
+	const n = 100
+	end := make(chan error, n)
+	for range n {
+		go func() {
+			_, body, err := r.stream("x-mock-gap: 50ms\r\nx-mock-tokens: 20\r\n")
+			if err == nil && !strings.HasSuffix(body, "data: [DONE]\n\n") {
+				err = fmt.Errorf("ends %q", body)
+			}
+			end <- err
+		}()
+	}
+	poll(t, "the streams run", func() bool { return r.e.Streams() == n })
 	idle, err := net.Dial("tcp", r.addr)
 	if err != nil {
 		t.Fatal(err)
@@ -270,7 +273,9 @@ func TestShutdownLetsStreamsFinish(t *testing.T) {
 	if err := r.e.Shutdown(ctx); err != nil {
 		t.Errorf("shutdown: %v", err)
 	}
-	if err := <-end; err != nil {
-		t.Errorf("the stream was cut: %v", err)
+	for range n {
+		if err := <-end; err != nil {
+			t.Errorf("a stream was cut: %v", err)
+		}
 	}
 }

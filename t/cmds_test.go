@@ -302,6 +302,7 @@ func (s *state) writeConfig(path string) error {
 	c := map[string]any{
 		"apisix":       map[string]any{"node_listen": []any{listen("TRAFFIC")}, "control": listen("CONTROL"), "status": listen("STATUS")},
 		"nginx_config": map[string]any{"http": map[string]any{"access_log": "access.log"}},
+		"headrace":     map[string]any{"shutdown_delay": 0},
 		"plugin_attr":  map[string]any{"prometheus": map[string]any{"export_addr": listen("METRICS")}},
 	}
 	file := func(provider string) map[string]any {
@@ -634,9 +635,9 @@ func (s *state) cleanup() {
 					s.t.Errorf("%s: goroutines are left: %v", name, err)
 				}
 			}
-			p.signal("TERM")
+			p.signal("INT") // without headrace.shutdown_delay
 			if err := p.wait(8 * time.Second); err != nil {
-				s.t.Errorf("%s: the gateway does not stop on SIGTERM: %v\n%s", name, err, p.err)
+				s.t.Errorf("%s: the gateway does not stop on SIGINT: %v\n%s", name, err, p.err)
 				p.cmd.Process.Kill()
 				<-p.done
 			} else if p.code() != 0 {
