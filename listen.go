@@ -14,6 +14,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"headrace/bench"
+	"headrace/conf"
 	"headrace/engine/admin"
 )
 
@@ -64,13 +65,8 @@ func (g *gateway) listen(ctx context.Context) error {
 	if err := g.listenTLS(ctx); err != nil {
 		return err
 	}
-	if c.APISIX.EnableAdmin && g.store != nil {
-		api := admin.New(admin.Options{
-			Store: g.store, Applied: g.store.WaitApplied, Registry: g.engine.Registry(), Log: g.log,
-			Keys: g.keys, KeyRequired: c.Deployment.Admin.KeyRequired, Allow: c.Deployment.Admin.Allow,
-			CORS: c.Deployment.Admin.CORS, Server: g.engine.ServerName(),
-		})
-		if err := g.serve("admin", "deployment.admin.admin_listen", c.Deployment.Admin.Listen.Addr(), "/apisix/admin", api.Handler, g.adminTLS); err != nil {
+	if c.APISIX.EnableAdmin && (g.store != nil || g.document != nil) {
+		if err := g.serve("admin", "deployment.admin.admin_listen", c.Deployment.Admin.Listen.Addr(), "/apisix/admin", g.adminAPI().Handler, g.adminTLS); err != nil {
 			return err
 		}
 	}
@@ -90,11 +86,26 @@ func (g *gateway) listen(ctx context.Context) error {
 		}
 	}
 	if s := c.APISIX.Status; s != nil {
-		if err := g.serve("status", "apisix.status", s.Addr(), "/status/ready", admin.NewStatus(g.engine.Ready, g.engine.ServerName()), nil); err != nil {
+		if err := g.serve("status", "apisix.status", s.Addr(), "/status/ready", admin.NewStatus(g.ready, g.engine.ServerName()), nil); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// adminAPI is the Admin API over the store, or the standalone one.
+func (g *gateway) adminAPI() *admin.API {
+	a := g.cfg.Deployment.Admin
+	o := admin.Options{
+		Registry: g.engine.Registry(), Log: g.log, Audit: g.audit, Keys: g.keys, KeyRequired: a.KeyRequired,
+		Allow: a.Allow, CORS: a.CORS, Server: g.engine.ServerName(),
+	}
+	if g.document != nil {
+		o.Standalone, o.Applied = g.document, g.document.WaitApplied
+	} else {
+		o.Store, o.Applied = g.store, g.store.WaitApplied
+	}
+	return admin.New(o)
 }
 
 // listenOn binds an address as it is written: an IPv4 address stays one.
@@ -155,6 +166,13 @@ func (g *gateway) banner(w io.Writer, hint bool) {
 	if g.newKey != "" {
 		fmt.Fprintf(w, "  admin key (generated, kept in %s/admin.key): %s\n", g.cfg.Headrace.DataDir, g.newKey)
 	}
+	if g.document != nil || g.store != nil {
+		for _, k := range g.keys {
+			if conf.IsExampleKey(k.Key) {
+				fmt.Fprintf(w, "  WARNING: admin_key %q is an example of APISIX's documents that everybody knows: set one of your own\n", k.Name)
+			}
+		}
+	}
 	if hint {
 		fmt.Fprintf(w, "\nTry it (streams tokens from the built-in mock provider, no key needed):\n\n  %s\n\n", g.curl())
 	}
@@ -163,6 +181,9 @@ func (g *gateway) banner(w io.Writer, hint bool) {
 func (g *gateway) origin() string {
 	if g.store != nil {
 		return "the embedded store in " + g.cfg.Headrace.DataDir + " (no etcd or resource file is configured)"
+	}
+	if g.document != nil {
+		return "the standalone Admin API (in memory, none yet)"
 	}
 	return g.cfg.ResourceFile()
 }

@@ -54,10 +54,12 @@ embedded store (headrace.data_dir, "data") and are changed by the Admin API.`,
 type gateway struct {
 	cfg       *conf.Config
 	log       *slog.Logger
+	audit     *slog.Logger // a line for each change through the Admin API
 	provider  conf.Provider
 	engine    *engine.Engine
 	source    conf.Source
-	store     *conf.Embedded // nil unless the provider is embedded
+	store     *conf.Embedded   // nil unless the provider is embedded
+	document  *conf.Standalone // nil unless the provider is standalone
 	keys      []conf.AdminKeyEntry
 	newKey    string // printed once
 	access    *logfile.File
@@ -93,7 +95,7 @@ func serve(ctx context.Context, o serveOptions) error {
 // start brings everything up, in the order in which things need each other.
 func (g *gateway) start(ctx context.Context, o serveOptions, warnings []conf.Warning) error {
 	var err error
-	if g.log, g.errors, err = newLogger(g.cfg); err != nil {
+	if g.log, g.audit, g.errors, err = newLogger(g.cfg); err != nil {
 		return err
 	}
 	for _, w := range warnings {
@@ -144,6 +146,10 @@ func (g *gateway) openSource(seeds []string) error {
 			return err
 		}
 		return seed(store, seeds, g.log)
+	case conf.ProviderStandalone:
+		g.document = conf.NewStandalone(g.log)
+		g.source = g.document
+		return g.adminKeys()
 	case conf.ProviderYAML:
 		g.source = conf.NewFile(g.cfg.ResourceFile(), conf.YAML, g.log, os.LookupEnv)
 	case conf.ProviderJSON:
@@ -183,10 +189,8 @@ func seed(store *conf.Embedded, files []string, log *slog.Logger) error {
 			log.Warn(p.Error())
 		}
 		for _, it := range items {
-			if _, err := store.Get(it.Kind, it.ID); !errors.Is(err, conf.ErrNotFound) {
-				continue
-			}
-			if _, _, err := store.Put(it, 0); err != nil {
+			// Swap with 0 asks for an item that is not there yet.
+			if _, err := store.Swap(it, 0, 0); err != nil && !errors.Is(err, conf.ErrConflict) {
 				return fmt.Errorf("cannot seed %s %q from %q: %w", it.Kind, it.ID, filepath.Base(path), err)
 			}
 		}
@@ -202,8 +206,8 @@ func (g *gateway) follow(ctx context.Context) error {
 	ended := make(chan error, 1)
 	go func() {
 		ended <- g.engine.Follow(ctx, g.source, func(rev int64) {
-			if g.store != nil {
-				g.store.Applied(rev)
+			if a, ok := g.source.(interface{ Applied(rev int64) }); ok {
+				a.Applied(rev)
 			}
 			once.Do(func() { close(loaded) })
 		})
@@ -272,6 +276,14 @@ func (g *gateway) shutdown(signals <-chan os.Signal, first os.Signal) error {
 			}
 		}
 	}
+}
+
+// ready says why the gateway should get no traffic.
+func (g *gateway) ready() error {
+	if g.document != nil && !g.document.Received() {
+		return errors.New("no configuration was received yet")
+	}
+	return g.engine.Ready()
 }
 
 // pause waits; a signal that wants the end ends it and is reported as false.

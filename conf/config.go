@@ -34,14 +34,14 @@ type Config struct {
 
 // APISIX is the block apisix.
 type APISIX struct {
-	NodeListen                 []Listen
-	RouterHTTP                 string // radixtree_host_uri or radixtree_uri
+	NodeListen                 []Listen // nil in the role control_plane
+	RouterHTTP                 string   // radixtree_host_uri or radixtree_uri
 	DeleteURITailSlash         bool
 	NormalizeURILikeServlet    bool
 	MatchURIEncodedSlash       bool
 	ShowUpstreamStatus         bool // show_upstream_status_in_response_header
 	EnableServerTokens         bool
-	EnableAdmin                bool // false in the role data_plane, whatever is written
+	EnableAdmin                bool // false in the role data_plane, true in control_plane, whatever is written
 	EnableControl              bool
 	Control                    Listen
 	Status                     *Listen // nil: off

@@ -8,7 +8,6 @@ import (
 
 	"headrace/conf"
 	"headrace/conf/schema"
-	"headrace/conf/secret"
 	"headrace/plugin"
 )
 
@@ -140,7 +139,7 @@ func (r *Registry) checkList(plugins conf.PluginList) (found []Finding) {
 			case r.off[name]:
 				found = append(found, Finding{Refused, name, field, "plugin " + name + " is not in the list of enabled plugins"})
 			case !ok:
-				found = append(found, Finding{Invalid, name, field, "unknown plugin [" + name + "]"})
+				found = append(found, unknownPlugin(name))
 			case known.Refuse():
 				found = append(found, Finding{Refused, name, field, "plugin " + name + " is not supported yet and must not be left out"})
 			default:
@@ -194,16 +193,6 @@ func (r *Registry) CheckItem(it conf.Item) []Finding {
 		return r.checkSet("plugin_config", it)
 	case conf.ConsumerGroups:
 		return r.checkSet("consumer_group", it)
-	case conf.SSLs:
-		if _, err := schema.Resource("ssl").Check(it.Raw); err != nil {
-			return invalidItem(err)
-		}
-		return nil
-	case conf.Secrets:
-		if err := secret.Check(it.ID, it.Raw); err != nil {
-			return []Finding{{Level: Invalid, Text: "invalid configuration: " + err.Error()}}
-		}
-		return nil
 	case conf.Consumers:
 		return r.checkConsumer(it)
 	case conf.PluginMetadata:
@@ -218,6 +207,10 @@ func (r *Registry) CheckItem(it conf.Item) []Finding {
 			return []Finding{{Level: Invalid, Text: "invalid configuration: " + err.Error()}}
 		}
 		return nil
+	case conf.SSLs:
+		return checkSSL(it.Raw)
+	case conf.Secrets:
+		return checkSecret(it)
 	case conf.Plugins:
 		if !json.Valid(it.Raw) {
 			return []Finding{{Level: Invalid, Text: "invalid configuration: wrong type: expected array"}}
