@@ -41,7 +41,7 @@ type APISIX struct {
 	MatchURIEncodedSlash       bool
 	ShowUpstreamStatus         bool // show_upstream_status_in_response_header
 	EnableServerTokens         bool
-	EnableAdmin                bool // false in the role data_plane, whatever is written
+	EnableAdmin                bool // false in the role data_plane and true in control_plane, whatever is written
 	EnableControl              bool
 	Control                    Listen
 	Status                     *Listen // nil: off
@@ -49,6 +49,13 @@ type APISIX struct {
 	SSL                        SSL
 	DisableUpstreamHealthcheck bool
 	ID                         string // "": to be generated
+	Encryption                 Encryption
+}
+
+// Encryption is the block apisix.data_encryption. It counts for etcd only.
+type Encryption struct {
+	Enable  bool     // enable_encrypt_fields
+	Keyring []string // each of 16 or 32 bytes
 }
 
 // Listen is an address to listen on. Port 0 is any free port.
