@@ -58,8 +58,8 @@ func (r *Keyring) Decrypt(text string) (plain string, ok bool) {
 	if r == nil || len(r.keys) == 0 {
 		return text, true
 	}
-	b, err := base64.StdEncoding.DecodeString(text)
-	if err != nil || len(b) == 0 || len(b)%aes.BlockSize != 0 {
+	b := decode(text)
+	if b == nil {
 		return text, false
 	}
 	out := make([]byte, len(b))
@@ -72,6 +72,18 @@ func (r *Keyring) Decrypt(text string) (plain string, ok bool) {
 		}
 	}
 	return text, false
+}
+
+// Likely tells whether text has the form of a ciphertext.
+func Likely(text string) bool { return decode(text) != nil }
+
+// decode returns the blocks of a ciphertext, nil if it is none.
+func decode(text string) []byte {
+	b, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || len(b) == 0 || len(b)%aes.BlockSize != 0 {
+		return nil
+	}
+	return b
 }
 
 // unpadded returns how many bytes stand before the padding.
