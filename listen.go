@@ -12,6 +12,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"headrace/bench"
+	"headrace/conf"
 	"headrace/engine/admin"
 )
 
@@ -35,9 +36,9 @@ func (s *server) close() {
 	}
 }
 
-// listen binds every port before anything is served: a port in use is an
-// error of the start, not of a goroutine.
-func (g *gateway) listen() error {
+// listenSide binds the ports that need no configuration of routes. A port in
+// use is an error of the start, not of a goroutine.
+func (g *gateway) listenSide() error {
 	c := g.cfg
 	if addr := c.Headrace.MockListen; addr != "" {
 		g.mock = bench.New(bench.Options{Gap: 20 * time.Millisecond})
@@ -46,7 +47,41 @@ func (g *gateway) listen() error {
 		}
 		g.servers = append(g.servers, server{name: "mock", addr: g.mock.Addr().String()})
 	}
+	if p := c.Prometheus; p.EnableExportServer {
+		h := admin.Metrics(p.ExportURI, g.writeMetrics)
+		if err := g.serve("metrics", "plugin_attr.prometheus.export_addr", p.ExportAddr.Addr(), p.ExportURI, h); err != nil {
+			return err
+		}
+	}
+	if c.APISIX.EnableControl {
+		o := admin.ControlOptions{
+			Registry: g.engine.Registry(), Log: g.log, Server: g.engine.ServerName(),
+			Snapshot: g.engine.Snapshot, Health: g.engine.Healthchecks,
+		}
+		if g.etcd != nil {
+			o.Source = func() any { return g.etcd.Status() }
+			o.Accept = g.etcd.Accept
+		}
+		if err := g.serve("control", "apisix.control", c.APISIX.Control.Addr(), "/v1/schema", admin.NewControl(o).Handler); err != nil {
+			return err
+		}
+	}
+	if s := c.APISIX.Status; s != nil {
+		if err := g.serve("status", "apisix.status", s.Addr(), "/status/ready", admin.NewStatus(g.engine.Ready, g.engine.ServerName())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listen binds the traffic ports and that of the Admin API. A control plane
+// has no traffic.
+func (g *gateway) listen() error {
+	c := g.cfg
 	for _, l := range c.APISIX.NodeListen {
+		if c.Deployment.Role == roleControlPlane {
+			break
+		}
 		ln, err := listenOn(l.Addr())
 		if err != nil {
 			return fmt.Errorf("cannot listen for traffic (apisix.node_listen): %w", err)
@@ -64,31 +99,16 @@ func (g *gateway) listen() error {
 			Keys: g.keys, KeyRequired: c.Deployment.Admin.KeyRequired, Allow: c.Deployment.Admin.Allow,
 			CORS: c.Deployment.Admin.CORS, Server: g.engine.ServerName(),
 		})
-		if err := g.serve("admin", "deployment.admin.admin_listen", c.Deployment.Admin.Listen.Addr(), "/apisix/admin", api.Handler); err != nil {
-			return err
-		}
-	}
-	if p := c.Prometheus; p.EnableExportServer {
-		h := admin.Metrics(p.ExportURI, g.engine.WriteMetrics)
-		if err := g.serve("metrics", "plugin_attr.prometheus.export_addr", p.ExportAddr.Addr(), p.ExportURI, h); err != nil {
-			return err
-		}
-	}
-	if c.APISIX.EnableControl {
-		h := admin.NewControl(admin.ControlOptions{
-			Registry: g.engine.Registry(), Log: g.log, Server: g.engine.ServerName(),
-			Snapshot: g.engine.Snapshot, Health: g.engine.Healthchecks,
-		}).Handler
-		if err := g.serve("control", "apisix.control", c.APISIX.Control.Addr(), "/v1/schema", h); err != nil {
-			return err
-		}
-	}
-	if s := c.APISIX.Status; s != nil {
-		if err := g.serve("status", "apisix.status", s.Addr(), "/status/ready", admin.NewStatus(g.engine.Ready, g.engine.ServerName())); err != nil {
-			return err
-		}
+		return g.serve("admin", "deployment.admin.admin_listen", c.Deployment.Admin.Listen.Addr(), "/apisix/admin", api.Handler)
 	}
 	return nil
+}
+
+func (g *gateway) writeMetrics(w io.Writer) {
+	g.engine.WriteMetrics(w)
+	if g.etcd != nil {
+		g.etcd.WriteMetrics(w, g.cfg.Prometheus.MetricPrefix)
+	}
 }
 
 // listenOn binds an address as it is written: an IPv4 address stays one.
@@ -118,8 +138,12 @@ func (g *gateway) serve(name, key, addr, path string, h fasthttp.RequestHandler)
 // banner says what listens where.
 func (g *gateway) banner(w io.Writer, hint bool) {
 	fmt.Fprintf(w, "headrace %s: routes from %s\n", version, g.origin())
-	for _, s := range g.servers {
-		fmt.Fprintf(w, "  %-8s http://%s%s\n", s.name, s.addr, s.path)
+	for _, name := range []string{"mock", "traffic", "admin", "metrics", "control", "status"} {
+		for _, s := range g.servers {
+			if s.name == name {
+				fmt.Fprintf(w, "  %-8s http://%s%s\n", s.name, s.addr, s.path)
+			}
+		}
 	}
 	if g.newKey != "" {
 		fmt.Fprintf(w, "  admin key (generated, kept in %s/admin.key): %s\n", g.cfg.Headrace.DataDir, g.newKey)
@@ -130,8 +154,12 @@ func (g *gateway) banner(w io.Writer, hint bool) {
 }
 
 func (g *gateway) origin() string {
-	if g.store != nil {
+	switch g.provider {
+	case conf.ProviderEmbedded:
 		return "the embedded store in " + g.cfg.Headrace.DataDir + " (no etcd or resource file is configured)"
+	case conf.ProviderEtcd:
+		e := g.cfg.Deployment.Etcd
+		return "etcd, " + e.Prefix + " at " + strings.Join(etcdHosts(e.Hosts), ", ")
 	}
 	return g.cfg.ResourceFile()
 }

@@ -54,6 +54,9 @@ var (
 	ErrConflict = errors.New("value changed before overwritten")
 	// ErrClosed is what a store answers after Close.
 	ErrClosed = errors.New("the store is closed")
+	// ErrNotHeld answers who accepts changes that a source holds back while it
+	// holds none.
+	ErrNotHeld = errors.New("no change of the configuration is held")
 )
 
 // Source is where resources come from: a file, the embedded store or etcd.

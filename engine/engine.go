@@ -35,7 +35,11 @@ type Options struct {
 	MaxBody       int64                  // client_max_body_size; 0: no limit but the plugin's own
 	PassHeaders   []string               // response headers of providers that clients get
 	PluginEnabled func(name string) bool // nil: all
-	RealIP        RealIP
+	// SkipUnknown leaves plugins that nobody knows, and disabled ones that guard
+	// nothing, out of items that come from the source, as APISIX does for etcd.
+	// What the Admin API writes is judged without it.
+	SkipUnknown bool
+	RealIP      RealIP
 
 	NoHealthChecks bool // apisix.disable_upstream_healthcheck
 
@@ -56,7 +60,8 @@ type Options struct {
 type Engine struct {
 	opts     Options
 	log      *slog.Logger
-	registry *Registry
+	registry *Registry // judges what comes from the source
+	strict   *Registry // and what is written
 	server   *fasthttp.Server
 	wire     *wire.Client
 	watch    *wire.Watch
@@ -106,8 +111,9 @@ func New(o Options, specs []plugin.Spec) (*Engine, error) {
 	if o.AccessLogFormat == "" {
 		o.AccessLogFormat = DefaultAccessLogFormat
 	}
+	strict := NewRegistry(specs, o.PluginEnabled)
 	e := &Engine{
-		opts: o, log: o.Log, registry: NewRegistry(specs, o.PluginEnabled), metrics: newMetrics(o.Metrics), stop: make(chan struct{}),
+		opts: o, log: o.Log, registry: strict.skipping(o.SkipUnknown), strict: strict, metrics: newMetrics(o.Metrics), stop: make(chan struct{}),
 		times: clientTimes{idle: o.IdleTimeout, head: o.HeaderTimeout, body: o.BodyTimeout, send: o.SendTimeout},
 	}
 	e.accessLog = accessLog{plugin.CompileTemplate(o.AccessLogFormat, o.AccessLogEscape), o.AccessLog}
@@ -245,8 +251,9 @@ func (e *Engine) Snapshot() *Snapshot { return e.snap.Load() }
 // ServerName is what the Server header says.
 func (e *Engine) ServerName() string { return e.server.Name }
 
-// Registry returns the plugins that this engine knows.
-func (e *Engine) Registry() *Registry { return e.registry }
+// Registry returns the plugins that this engine knows, as the judge of what is
+// written.
+func (e *Engine) Registry() *Registry { return e.strict }
 
 // Loaded says whether a configuration was loaded.
 func (e *Engine) Loaded() bool { return e.applied.Load() }

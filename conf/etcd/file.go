@@ -149,12 +149,20 @@ func (f *file) read(prefix string) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
+	st, err := parseSaved(text, prefix)
+	if err != nil {
+		err = fmt.Errorf("%q %w", f.path, err)
+	}
+	return st, err
+}
+
+func parseSaved(text []byte, prefix string) (*state, error) {
 	var d saved
 	if err := json.Unmarshal(text, &d); err != nil || d.Format < 1 || d.Revision < 1 {
-		return nil, fmt.Errorf("%q is no last good configuration of headrace", f.path)
+		return nil, errors.New("is no last good configuration of headrace")
 	}
 	if d.Format > fileFormat {
-		return nil, fmt.Errorf("%q was written by a newer headrace (format %d, this version knows %d)", f.path, d.Format, fileFormat)
+		return nil, fmt.Errorf("was written by a newer headrace (format %d, this version knows %d)", d.Format, fileFormat)
 	}
 	if d.Prefix != prefix {
 		return nil, nil

@@ -179,7 +179,7 @@ func TestWiped(t *testing.T) {
 	db.putAll(had)
 	o := options(t, srv.url)
 	f := follow(t, o)
-	if _, _, err := f.store.Accept(context.Background()); !errors.Is(err, ErrNotHeld) {
+	if _, _, err := f.store.Accept(context.Background()); !errors.Is(err, conf.ErrNotHeld) {
 		t.Errorf("Accept while nothing is held: %v", err)
 	}
 	srv.wipe()
@@ -337,6 +337,33 @@ func TestStartWithoutEtcd(t *testing.T) {
 		f = follow(t, o)
 		f.has(map[string]string{})
 		f.close()
+	}
+}
+
+// TestSilentEtcd has a host that takes connections and says nothing.
+func TestSilentEtcd(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	o := options(t, "http://"+ln.Addr().String())
+	if err := os.MkdirAll(filepath.Dir(o.File), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(o.File, []byte(`{"format":1,"prefix":"/apisix","revision":9,"keys":[{"key":"/apisix/routes/1","value":"{}","create_revision":1,"mod_revision":1}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	f := follow(t, o)
+	f.has(map[string]string{"routes/1": "{}"})
+	if took := time.Since(start); took > 2*dialTimeout {
+		t.Errorf("the start took %v", took)
+	}
+	start = time.Now()
+	if _, _, err := f.store.Put(route("1", "{}"), 0); err == nil || time.Since(start) > 2*downTimeout {
+		t.Errorf("a write took %v: %v", time.Since(start), err)
 	}
 }
 
@@ -546,4 +573,28 @@ func TestContradicts(t *testing.T) {
 	f("another history", 12, map[string]entry{"c": {mod: 5, create: 5}})
 	f("another history", 12, map[string]entry{"c": {mod: 12, create: 5}})
 	f("another history", 12, map[string]entry{"a": {mod: 12, create: 3}})
+}
+
+func FuzzSaved(f *testing.F) {
+	f.Add([]byte(`{"format":1,"prefix":"/apisix","revision":9,"keys":[{"key":"/apisix/routes/1","value":"{}","create_revision":1,"mod_revision":1}]}`))
+	f.Add([]byte(`{"format":1,"prefix":"/apisix","revision":9,"keys":null}`))
+	s, err := Open(Options{Hosts: []string{"http://127.0.0.1:1"}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	file := &file{path: filepath.Join(f.TempDir(), "etcd.json")}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		st, err := parseSaved(text, "/apisix")
+		if err != nil || st == nil {
+			return
+		}
+		s.items(st)
+		if err := file.write("/apisix", st); err != nil {
+			t.Fatal(err)
+		}
+		back, err := file.read("/apisix")
+		if err != nil || back.rev != st.rev || !same(back.kvs, st.kvs) {
+			t.Errorf("%+v came back as %+v, %v", st, back, err)
+		}
+	})
 }

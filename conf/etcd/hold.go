@@ -13,9 +13,6 @@ import (
 // force goes on serving, an alert repeats, and an operator decides by Accept.
 // Only a state that lacks nothing and contradicts nothing ends it by itself.
 
-// ErrNotHeld is what Accept answers when nothing is held back.
-var ErrNotHeld = errors.New("nothing is held: what etcd has is in force")
-
 // remindEvery is how often the log says that changes are held.
 const remindEvery = time.Minute
 
@@ -52,9 +49,12 @@ type accepted struct {
 }
 
 // Accept puts what etcd has now in force, although it is not what follows. It
-// returns the revision and how many items that changed or deleted. ErrNotHeld if
-// nothing is held.
+// returns the revision and how many items that changed or deleted. conf.ErrNotHeld
+// if nothing is held.
 func (s *Store) Accept(ctx context.Context) (rev int64, changes int, err error) {
+	if s.held() == "" {
+		return 0, 0, conf.ErrNotHeld
+	}
 	a := acceptance{make(chan accepted, 1)}
 	select {
 	case s.accepts <- a:

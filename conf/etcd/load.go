@@ -36,7 +36,7 @@ func (s *Store) first(ctx context.Context) error {
 	wait := backoffTo(longestWait)
 	for try := 0; ; try++ {
 		dials := s.dials.Load()
-		now, err := s.read(ctx, 0)
+		now, err := s.probe(ctx)
 		if err == nil && last != nil {
 			err = s.judge(ctx, last, now)
 		}
@@ -70,6 +70,17 @@ func (s *Store) first(ctx context.Context) error {
 		}
 		s.pause(ctx, wait())
 	}
+}
+
+// probe reads everything, if etcd gives a sign of life: a start must not wait
+// long for a host that says nothing.
+func (s *Store) probe(ctx context.Context) (*state, error) {
+	short, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	if _, err := s.revision(short); err != nil {
+		return nil, err
+	}
+	return s.read(ctx, 0)
 }
 
 // begin puts the state of the file in force.

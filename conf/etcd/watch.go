@@ -135,7 +135,7 @@ func (s *Store) stream(ctx context.Context, dials int64, apply apply) error {
 			}
 			s.reached(nil)
 		case a := <-s.accepts:
-			a.done <- accepted{err: ErrNotHeld}
+			a.done <- accepted{err: conf.ErrNotHeld}
 		}
 	}
 }
