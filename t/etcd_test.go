@@ -5,11 +5,19 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -30,23 +38,26 @@ import (
 
 // etcdServer is an etcd whose data survive its process.
 type etcdServer struct {
-	t   *testing.T
-	url string
-	dir string
-	cmd *exec.Cmd
-	db  *clientv3.Client
+	t    *testing.T
+	url  string
+	dir  string
+	args []string
+	cmd  *exec.Cmd
+	db   *clientv3.Client
 }
 
-func startEtcd(t *testing.T) *etcdServer {
+func startEtcd(t *testing.T) *etcdServer { return startEtcdWith(t, "http", nil) }
+
+func startEtcdWith(t *testing.T, scheme string, secure *tls.Config, args ...string) *etcdServer {
 	t.Helper()
 	if _, err := exec.LookPath("etcd"); err != nil {
 		t.Skip("needs etcd (Debian package etcd-server): " + err.Error())
 	}
-	e := &etcdServer{t: t, dir: filepath.Join(t.TempDir(), "etcd"), url: "http://127.0.0.1:" + strconv.Itoa(freePort())}
+	e := &etcdServer{t: t, dir: filepath.Join(t.TempDir(), "etcd"), url: scheme + "://127.0.0.1:" + strconv.Itoa(freePort()), args: args}
 	t.Cleanup(e.stop)
 	e.start()
 	var err error
-	if e.db, err = clientv3.New(clientv3.Config{Endpoints: []string{e.url}, Logger: zap.NewNop()}); err != nil {
+	if e.db, err = clientv3.New(clientv3.Config{Endpoints: []string{e.url}, TLS: secure, Logger: zap.NewNop()}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { e.db.Close() })
@@ -56,9 +67,11 @@ func startEtcd(t *testing.T) *etcdServer {
 func (e *etcdServer) start() {
 	e.t.Helper()
 	peer := "http://127.0.0.1:" + strconv.Itoa(freePort())
-	e.cmd = exec.Command("etcd", "--data-dir", e.dir, "--listen-client-urls", e.url, "--advertise-client-urls", e.url,
-		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer,
-		"--heartbeat-interval", "50", "--election-timeout", "500")
+	e.cmd = exec.Command("etcd", append([]string{
+		"--data-dir", e.dir, "--listen-client-urls", e.url, "--advertise-client-urls", e.url,
+		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default=" + peer,
+		"--heartbeat-interval", "50", "--election-timeout", "500",
+	}, e.args...)...)
 	if err := e.cmd.Start(); err != nil {
 		e.t.Fatal(err)
 	}
@@ -256,12 +269,15 @@ func (g *gate) loads(args ...string) {
 	}
 }
 
-func etcdConfig(e *etcdServer, role string) string {
+func etcdConfig(e *etcdServer, role string, more ...map[string]any) string {
 	c := map[string]any{
 		"deployment": map[string]any{
 			"role": role, "role_" + role: map[string]any{"config_provider": "etcd"},
 			"etcd": map[string]any{"host": []any{e.url}, "resync_delay": 0.5, "startup_retry": 1},
 		},
+	}
+	for _, m := range more {
+		merge(c, m)
 	}
 	text, err := yaml.Marshal(c)
 	if err != nil {
@@ -475,4 +491,78 @@ func TestEtcdRoles(t *testing.T) {
 	gone.spawn()
 	gone.wants(200, "ok", "STATUS", "GET", "/status", "")
 	gone.down()
+}
+
+// TestEtcdTLS asks both sides for a certificate, and a user for a password.
+func TestEtcdTLS(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	e := startEtcdWith(t, "https", selfSigned(t, cert, key), "--cert-file", cert, "--key-file", key, "--client-cert-auth", "--trusted-ca-file", cert)
+	for _, f := range []func(ctx context.Context) error{
+		func(ctx context.Context) error { _, err := e.db.UserAdd(ctx, "root", "s3cret"); return err },
+		func(ctx context.Context) error { _, err := e.db.UserGrantRole(ctx, "root", "root"); return err },
+	} {
+		e.do(f)
+	}
+	e.put("routes/1", `{"uri":"/a","plugins":{"ai-proxy":{"provider":"openai","auth":{}}}}`)
+	e.do(func(ctx context.Context) error { _, err := e.db.AuthEnable(ctx); return err })
+
+	config := func(password, keyFile string) string {
+		return etcdConfig(e, "data_plane", map[string]any{
+			"apisix": map[string]any{"ssl": map[string]any{"ssl_trusted_certificate": cert}},
+			"deployment": map[string]any{"etcd": map[string]any{
+				"user": "root", "password": password, "tls": map[string]any{"cert": cert, "key": keyFile},
+			}},
+		})
+	}
+	g := newGate(t, config("s3cret", key)).up()
+	g.metric("headrace_config_routes 1")
+	g.metric("apisix_etcd_reachable 1")
+
+	f := func(extra, want string) {
+		t.Helper()
+		g := newGate(t, extra)
+		g.spawn()
+		if err := g.p.wait(15 * time.Second); err != nil || g.p.code() != 1 || !strings.Contains(g.p.err.String(), want) || strings.Contains(g.p.err.String(), "wr0ng") {
+			t.Errorf("%v: %s\nwant %s", err, g.p.err, want)
+		}
+	}
+	f(config("wr0ng", key), "authentication failed")
+	f(config("x", cert), "deployment.etcd.tls")
+}
+
+// selfSigned writes a certificate for 127.0.0.1 and its key, and returns what
+// trusts it and shows it.
+func selfSigned(t *testing.T, certFile, keyFile string) *tls.Config {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	for name, text := range map[string][]byte{certFile: cert, keyFile: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})} {
+		if err := os.WriteFile(name, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(cert)
+	return &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}}
 }

@@ -54,10 +54,11 @@ func (s *Store) first(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return s.ended(ctx)
 		}
+		mistake := refused(err)
 		err = failed("read", err)
 		s.reached(err)
 		switch {
-		case last == nil && refused(err):
+		case last == nil && mistake:
 			return err
 		case try < s.opts.StartupRetry:
 		case last != nil:
