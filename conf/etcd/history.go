@@ -40,11 +40,9 @@ func backwards(ours, theirs int64) error {
 }
 
 // judge says whether a state that was read anew may follow ours, where no watch
-// has seen the way from one to the other. The errors are as for verify.
+// has seen the way from one to the other. Any may where there is nothing to
+// lose. The errors are as for verify.
 func (s *Store) judge(ctx context.Context, ours, theirs *state) error {
-	if err := contradicts(ours, theirs); err != nil {
-		return err
-	}
 	had, kept := 0, 0
 	for k := range ours.kvs {
 		if _, _, ok := s.parse(k); ok {
@@ -54,8 +52,11 @@ func (s *Store) judge(ctx context.Context, ours, theirs *state) error {
 			}
 		}
 	}
-	if had == 0 || kept > 0 {
+	if had == 0 {
 		return nil
+	}
+	if err := contradicts(ours, theirs); err != nil || kept > 0 {
+		return err
 	}
 	// All that was there is gone. With its history etcd can show that somebody
 	// deleted it.

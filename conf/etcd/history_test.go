@@ -257,6 +257,34 @@ func TestWipedAndGrown(t *testing.T) {
 	}
 }
 
+// TestNothingToLose empties an etcd that held no item.
+func TestNothingToLose(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t)
+	srv.client().put("/apisix/routes/", "init_dir")
+	o := options(t, srv.url)
+	f := follow(t, o)
+	f.metric(`apisix_etcd_modify_indexes{key="x_etcd_index"} 2`)
+	srv.wipe()
+	f.metric("apisix_etcd_reachable 1")
+	eventually(t, "resync", func() error {
+		if f.store.resyncs.Load() != 1 {
+			return errors.New("none yet")
+		}
+		return nil
+	})
+	srv.client().put("/apisix/routes/1", "{}")
+	want := map[string]string{"routes/1": "{}"}
+	f.has(want)
+	now, _, err := f.store.Put(route("1", `{"n":1}`), 0)
+	if err == nil {
+		err = f.store.WaitApplied(context.Background(), now.Rev)
+	}
+	if err != nil || f.all()["routes/1"] != `{"n":1}` {
+		t.Errorf("a write afterwards: %v, %v", err, f.all())
+	}
+}
+
 // TestBack exchanges etcd for an empty one and back again.
 func TestBack(t *testing.T) {
 	t.Parallel()

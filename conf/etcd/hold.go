@@ -31,13 +31,18 @@ func (s *Store) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.status
-	st.Revision = s.state.rev
-	for k := range s.state.kvs {
+	st.Revision, st.Items = s.state.rev, s.count(&s.state)
+	return st
+}
+
+// count tells how many items a state has.
+func (s *Store) count(st *state) (n int) {
+	for k := range st.kvs {
 		if _, _, ok := s.parse(k); ok {
-			st.Items++
+			n++
 		}
 	}
-	return st
+	return n
 }
 
 type acceptance struct{ done chan accepted }
@@ -105,14 +110,11 @@ func (s *Store) wait(ctx context.Context, apply apply) error {
 		case <-remind.C:
 			s.remind()
 		case a := <-s.accepts:
-			now, err := s.replace(ctx, nil)
+			rev, changes, err := s.replace(ctx, nil, apply)
 			if err == nil {
-				s.log.Warn("an operator accepted what etcd has", "revision", now.rev, "changes", len(now.changes))
-				// Revisions may be smaller from here on.
-				s.applied.Reset()
-				apply(now.changes, now.rev)
+				s.log.Warn("an operator accepted what etcd has", "revision", rev, "changes", changes)
 			}
-			a.done <- accepted{now.rev, len(now.changes), err}
+			a.done <- accepted{rev, changes, err}
 			if err == nil {
 				return errAgain
 			}
@@ -126,38 +128,28 @@ func (s *Store) wait(ctx context.Context, apply apply) error {
 				continue
 			}
 			looked = p.rev
-			now, err := s.replace(ctx, succeeds)
-			if err != nil {
-				continue
+			if rev, changes, err := s.replace(ctx, succeeds, apply); err == nil {
+				s.log.Warn("etcd has again what follows the configuration in force: changes are no longer held", "revision", rev, "changes", changes)
+				return errAgain
 			}
-			s.log.Warn("etcd has again what follows the configuration in force: changes are no longer held", "revision", now.rev, "changes", len(now.changes))
-			apply(now.changes, now.rev)
-			return errAgain
 		}
 	}
-}
-
-type replacement struct {
-	rev     int64
-	changes []conf.Change
 }
 
 var errNoSuccessor = errors.New("it does not follow")
 
 // replace reads what etcd has and puts it in force if may, unless nil, allows it.
-func (s *Store) replace(ctx context.Context, may func(ours, theirs *state) bool) (r replacement, err error) {
+func (s *Store) replace(ctx context.Context, may func(ours, theirs *state) bool, apply apply) (rev int64, changes int, err error) {
 	dials := s.dials.Load()
 	now, err := s.read(ctx, 0)
 	if err != nil {
-		return r, failed("read", err)
+		return 0, 0, failed("read", err)
 	}
 	s.mu.Lock()
 	ours := s.state
 	s.mu.Unlock()
 	if may != nil && !may(&ours, now) {
-		return r, errNoSuccessor
+		return 0, 0, errNoSuccessor
 	}
-	r = replacement{now.rev, s.diff(&ours, now)}
-	s.adopt(now, dials)
-	return r, nil
+	return now.rev, s.enforce(now, dials, apply), nil
 }

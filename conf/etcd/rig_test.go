@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -56,16 +57,24 @@ func newServer(t testing.TB, args ...string) *server {
 	return s
 }
 
-// freeAddr is a port that nobody listens on. The system gives each number out
-// for a while only once.
+// nextPort begins below the range that the system gives to outgoing
+// connections, elsewhere for each process.
+var nextPort atomic.Int64
+
+func init() { nextPort.Store(int64(12000 + os.Getpid()*61%18000)) }
+
+// freeAddr is an address that nobody listens on. Each is given out only once.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 12000+nextPort.Add(1)%20000)
+		if ln, err := net.Listen("tcp", addr); err == nil {
+			ln.Close()
+			return addr
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	t.Fatal("no free port")
+	return ""
 }
 
 func (s *server) start() {

@@ -76,7 +76,7 @@ func (s *Store) follow(ctx context.Context, apply apply) error {
 		err := s.verify(ctx, &ours)
 		var replaced errReplaced
 		switch {
-		case errors.Is(err, rpctypes.ErrCompacted):
+		case errors.Is(err, rpctypes.ErrCompacted), errors.As(err, &replaced) && s.count(&ours) == 0:
 			return s.resync(ctx, apply)
 		case errors.As(err, &replaced):
 			s.reached(nil)
@@ -221,7 +221,7 @@ func (s *Store) take(resp *clientv3.WatchResponse, apply apply) {
 	}
 }
 
-// resync reads everything, because etcd forgot what happened since our
+// resync reads everything, because no watch can show what happened since our
 // revision, and applies what differs.
 func (s *Store) resync(ctx context.Context, apply apply) error {
 	dials := s.dials.Load()
@@ -242,12 +242,27 @@ func (s *Store) resync(ctx context.Context, apply apply) error {
 	if err != nil {
 		return err
 	}
-	changes := s.diff(&ours, now)
-	s.log.Warn("the history of etcd was compacted: everything was read again", "from", ours.rev, "to", now.rev, "changes", len(changes))
 	s.resyncs.Add(1)
+	changes := s.enforce(now, dials, apply)
+	s.log.Warn("etcd has no history since the last change: everything was read again", "from", ours.rev, "to", now.rev, "changes", changes)
+	return errAgain
+}
+
+// enforce puts a state in force that was read over the connections of dials,
+// and returns how many items that changed.
+func (s *Store) enforce(now *state, dials int64, apply apply) int {
+	s.mu.Lock()
+	ours := s.state
+	s.mu.Unlock()
+	changes := s.diff(&ours, now)
+	if now.rev < ours.rev {
+		s.applied.Reset()
+	}
 	s.adopt(now, dials)
 	if len(changes) > 0 {
 		apply(changes, now.rev)
+	} else {
+		s.applied.Reach(now.rev)
 	}
-	return errAgain
+	return len(changes)
 }
