@@ -120,7 +120,7 @@ func (s *Store) wait(ctx context.Context, apply apply) error {
 			}
 		case p := <-pulses:
 			if p.err != nil {
-				s.reached(failed("read", p.err))
+				s.reached(cannot("read", p.err))
 				continue
 			}
 			s.reached(nil)
@@ -143,7 +143,7 @@ func (s *Store) replace(ctx context.Context, may func(ours, theirs *state) bool,
 	dials := s.dials.Load()
 	now, err := s.read(ctx, 0)
 	if err != nil {
-		return 0, 0, failed("read", err)
+		return 0, 0, cannot("read", err)
 	}
 	s.mu.Lock()
 	ours := s.state

@@ -55,7 +55,7 @@ func (s *Store) first(ctx context.Context) error {
 			return s.ended(ctx)
 		}
 		mistake := refused(err)
-		err = failed("read", err)
+		err = cannot("read", err)
 		s.reached(err)
 		switch {
 		case last == nil && mistake:

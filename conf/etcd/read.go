@@ -102,6 +102,6 @@ func plain(err error) error {
 	return err
 }
 
-func failed(what string, err error) error {
+func cannot(what string, err error) error {
 	return fmt.Errorf("cannot %s etcd: %w", what, plain(err))
 }

@@ -37,7 +37,7 @@ func (s *Store) Watch(ctx context.Context, rev int64, apply func([]conf.Change, 
 		if errors.Is(err, errAgain) {
 			continue
 		}
-		s.reached(failed("watch", err))
+		s.reached(cannot("watch", err))
 		if time.Since(began) > 2*s.opts.ResyncDelay {
 			wait = backoffTo(s.opts.ResyncDelay)
 		}

@@ -18,13 +18,13 @@ import (
 func (s *Store) Get(kind conf.Kind, id string) (conf.Item, error) {
 	c, err := s.connect()
 	if err != nil {
-		return conf.Item{}, failed("read", err)
+		return conf.Item{}, cannot("read", err)
 	}
 	ctx, cancel := s.request()
 	defer cancel()
 	r, err := c.Get(ctx, s.key(kind, id))
 	if err != nil {
-		return conf.Item{}, failed("read", err)
+		return conf.Item{}, cannot("read", err)
 	}
 	if len(r.Kvs) == 0 {
 		return conf.Item{}, conf.ErrNotFound
@@ -40,7 +40,7 @@ func (s *Store) Get(kind conf.Kind, id string) (conf.Item, error) {
 func (s *Store) List(kind conf.Kind) (items []conf.Item, err error) {
 	c, err := s.connect()
 	if err != nil {
-		return nil, failed("read", err)
+		return nil, cannot("read", err)
 	}
 	ctx, cancel := s.request()
 	defer cancel()
@@ -50,7 +50,7 @@ func (s *Store) List(kind conf.Kind) (items []conf.Item, err error) {
 	}
 	r, err := c.Get(ctx, dir, clientv3.WithPrefix())
 	if err != nil {
-		return nil, failed("read", err)
+		return nil, cannot("read", err)
 	}
 	for _, kv := range r.Kvs {
 		if it, ok := s.itemOf(kv); ok && it.Kind == kind {
@@ -156,7 +156,7 @@ func (s *Store) writing(ttl time.Duration, do func(ctx context.Context, c *clien
 	}
 	c, err := s.connect()
 	if err != nil {
-		return failed("write to", err)
+		return cannot("write to", err)
 	}
 	ctx, cancel := s.request()
 	defer cancel()
@@ -164,7 +164,7 @@ func (s *Store) writing(ttl time.Duration, do func(ctx context.Context, c *clien
 	if ttl > 0 {
 		l, err := c.Grant(ctx, int64(math.Ceil(ttl.Seconds())))
 		if err != nil {
-			return failed("write to", err)
+			return cannot("write to", err)
 		}
 		lease = l.ID
 	}
@@ -178,5 +178,5 @@ func (s *Store) writing(ttl time.Duration, do func(ctx context.Context, c *clien
 	if errors.Is(err, conf.ErrConflict) || errors.Is(err, conf.ErrNotFound) {
 		return err
 	}
-	return failed("write to", err)
+	return cannot("write to", err)
 }
