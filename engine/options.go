@@ -27,7 +27,11 @@ type Options struct {
 	MaxBody       int64                  // client_max_body_size; 0: no limit but the plugin's own
 	PassHeaders   []string               // response headers of providers that clients get
 	PluginEnabled func(name string) bool // nil: all
-	RealIP        RealIP
+	// SkipUnknown leaves plugins that nobody knows, and disabled ones that guard
+	// nothing, out of items that come from the source, as APISIX does for etcd.
+	// What the Admin API writes is judged without it.
+	SkipUnknown bool
+	RealIP      RealIP
 
 	SecretTTL    time.Duration // apisix.lru.secret.ttl: values of secret managers are asked for again; 300 s
 	SecretNegTTL time.Duration // apisix.lru.secret.neg_ttl: the same after a failure; 60 s
