@@ -109,6 +109,9 @@ func (g *gateway) adminAPI() *admin.API {
 		Registry: g.engine.Registry(), Log: g.log, Audit: g.audit, Keys: g.keys, KeyRequired: a.KeyRequired,
 		Allow: a.Allow, CORS: a.CORS, Server: g.engine.ServerName(),
 	}
+	if g.etcd != nil {
+		o.Prefix = strings.TrimRight(g.cfg.Deployment.Etcd.Prefix, "/")
+	}
 	if g.document != nil {
 		o.Standalone, o.Applied = g.document, g.document.WaitApplied
 	} else {

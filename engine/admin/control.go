@@ -157,7 +157,7 @@ func (c *Control) one(ctx *fasthttp.RequestCtx, segs []string) {
 			fail(ctx, 404, sort+"["+id+"] not found")
 			return
 		}
-		reply(ctx, 200, appendItem(nil, res, it, c.show(it)))
+		reply(ctx, 200, appendItem(nil, keyPrefix, res, it, c.show(it)))
 	case sort == "plugin_metadata":
 		it, ok := c.Snapshot().Item(conf.PluginMetadata, id)
 		if !ok {
@@ -177,7 +177,7 @@ func (c *Control) items(ctx *fasthttp.RequestCtx, kind conf.Kind) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendItem(b, res, it, c.show(it))
+		b = appendItem(b, keyPrefix, res, it, c.show(it))
 	}
 	reply(ctx, 200, append(b, ']'))
 }
