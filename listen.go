@@ -59,7 +59,7 @@ func (g *gateway) listenSide() error {
 	if c.APISIX.EnableControl {
 		o := admin.ControlOptions{
 			Registry: g.engine.Registry(), Log: g.log, Server: g.engine.ServerName(),
-			Snapshot: g.engine.Snapshot, Health: g.engine.Healthchecks,
+			Snapshot: g.engine.Snapshot, Health: g.engine.Healthchecks, Streams: g.engine.OpenStreams, EndStream: g.engine.EndStream,
 		}
 		if g.etcd != nil {
 			o.Source = func() any { return g.etcd.Status() }

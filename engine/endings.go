@@ -20,16 +20,19 @@ const (
 	endStalled
 	endLimit
 	endShutdown
+	endOperator
 	endings
 )
 
-var endingNames = [endings]string{"complete", "client_gone", "upstream_truncated", "stall", "limit", "shutdown"}
+var endingNames = [endings]string{"complete", "client_gone", "upstream_truncated", "stall", "limit", "shutdown", "ended"}
 
 // endingOf classes the cause that a relay ended with.
 func (f *flow) endingOf(cause error) ending {
 	switch {
 	case cause == nil:
 		return endComplete
+	case f.open.ended.Load():
+		return endOperator
 	case errors.Is(cause, sse.ErrClientGone):
 		if f.e.cutting.Load() && !f.conn.gone.Load() {
 			return endShutdown

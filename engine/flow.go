@@ -48,6 +48,7 @@ type flow struct {
 	restated  []byte // the plain answer that it made
 	early     []byte // bytes of a stream that were read before its head went out
 	begun     begun
+	open      openStream
 
 	t0      time.Time // start of the attempt
 	target  driver.Proto

@@ -314,3 +314,33 @@ func (r *rig) counts(t *testing.T, line string) {
 	t.Helper()
 	poll(t, line, func() bool { return strings.Contains(r.scrape(), line+"\n") })
 }
+
+// An operator sees the open streams and can end one: its client learns it.
+func TestOpenStreams(t *testing.T) {
+	r := newRig(t, Options{})
+	r.route("1", "/c", "")
+	got := make(chan string, 1)
+	go func() {
+		_, body, err := r.stream("x-mock-tokens: 1000\r\nx-mock-gap: 20ms\r\n")
+		got <- fmt.Sprint(body, " ", err)
+	}()
+	var s Stream
+	poll(t, "the stream is seen", func() bool {
+		list := r.e.OpenStreams()
+		if len(list) == 1 {
+			s = list[0]
+		}
+		return len(list) == 1 && s.Events > 3
+	})
+	if s.Route != "1" || s.Instance != "ai-proxy-openai" || s.Model != "m" || s.Phase != "streaming" || s.Bytes == 0 || s.AgeMS <= 0 || s.Client != "127.0.0.1" || len(s.ID) != 32 {
+		t.Errorf("%+v", s)
+	}
+	if r.e.EndStream("nobody") || !r.e.EndStream(s.ID) {
+		t.Error("EndStream finds the wrong one")
+	}
+	if body := <-got; !strings.Contains(body, `"code":"stream_ended"`) || !strings.Contains(body, "unexpected EOF") || strings.Contains(body, "[DONE]") {
+		t.Errorf("the client got %s", body[max(0, len(body)-300):])
+	}
+	poll(t, "none is open", func() bool { return len(r.e.OpenStreams()) == 0 })
+	r.counts(t, `headrace_streams_ended_total{route="1",node="ai-proxy-openai",reason="ended"} 1`)
+}

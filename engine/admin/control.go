@@ -29,8 +29,11 @@ type ControlOptions struct {
 	// items that changed. Both are nil for sources that never hold anything.
 	Source func() any
 	Accept func(ctx context.Context) (rev int64, changes int, err error)
-	Log    *slog.Logger // nil: no log
-	Server string       // the Server header; empty: none
+	// Streams lists the open streams and EndStream ends one by its id; both nil: none.
+	Streams   func() []engine.Stream
+	EndStream func(id string) bool
+	Log       *slog.Logger // nil: no log
+	Server    string       // the Server header; empty: none
 }
 
 // Control serves the Control API (gateway.md 7.3) and profiles. It asks for
@@ -94,6 +97,8 @@ func (c *Control) Handler(ctx *fasthttp.RequestCtx) {
 			b = append(b, c.show(it)...)
 		}
 		reply(ctx, 200, append(b, ']'))
+	case "GET streams":
+		c.streams(ctx)
 	case "GET config":
 		c.source(ctx)
 	case "PUT config/accept":
@@ -103,8 +108,29 @@ func (c *Control) Handler(ctx *fasthttp.RequestCtx) {
 	case "POST gc":
 		runtime.GC()
 	default:
+		if len(segs) == 3 && segs[1] == "streams" && ctx.IsDelete() {
+			c.endStream(ctx, segs[2])
+			return
+		}
 		c.one(ctx, segs[1:])
 	}
+}
+
+func (c *Control) streams(ctx *fasthttp.RequestCtx) {
+	list := []engine.Stream{}
+	if c.Streams != nil {
+		list = append(list, c.Streams()...)
+	}
+	replyJSON(ctx, map[string]any{"total": len(list), "list": list})
+}
+
+func (c *Control) endStream(ctx *fasthttp.RequestCtx, id string) {
+	if c.EndStream == nil || !c.EndStream(id) {
+		fail(ctx, 404, "stream["+id+"] not found")
+		return
+	}
+	c.Log.Warn("a stream was ended by an operator", "id", id, "client", peer(ctx).String())
+	replyJSON(ctx, map[string]string{"ended": id})
 }
 
 // acceptWait bounds how long a source may take to read everything.
