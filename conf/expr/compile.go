@@ -146,8 +146,10 @@ func compileLeaf(n *node, list []any) error {
 		return fmt.Errorf("invalid operator '%s'", word)
 	}
 	n.op = o
-	if err := checkPath(n.name); err != nil {
-		return err
+	if path, ok := strings.CutPrefix(n.name, "post_arg."); ok {
+		if n.path, err = ParsePath(path); err != nil {
+			return err
+		}
 	}
 	return compileValue(n, value)
 }

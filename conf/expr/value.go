@@ -3,6 +3,7 @@ package expr
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"math"
 	"strconv"
 	"unsafe"
@@ -69,7 +70,8 @@ func JSONValue(raw []byte) Value {
 	case "false":
 		return BoolValue(false)
 	}
-	if f, err := strconv.ParseFloat(view(raw), 64); err == nil {
+	// A number that is too large is infinite, as in Lua.
+	if f, err := strconv.ParseFloat(view(raw), 64); err == nil || math.IsInf(f, 0) && errors.Is(err, strconv.ErrRange) {
 		return NumberValue(f)
 	}
 	return Value{}
