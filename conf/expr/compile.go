@@ -164,7 +164,7 @@ func operatorWord(v any) (string, error) {
 		if err != nil {
 			return "", errInvalid
 		}
-		return string(appendNumber(nil, f)), nil
+		return string(AppendNumber(nil, f)), nil
 	}
 	return "", errInvalid
 }
@@ -215,7 +215,7 @@ func (n *node) compileMatch() error {
 	switch n.value.kind {
 	case String:
 	case Number:
-		src = string(appendNumber(nil, n.value.num))
+		src = string(AppendNumber(nil, n.value.num))
 	default:
 		return errInvalid
 	}

@@ -173,8 +173,8 @@ func (c *constant) number() (float64, bool) {
 	return 0, false
 }
 
-// appendNumber is Lua's tostring: C's %.14g.
-func appendNumber(dst []byte, f float64) []byte {
+// AppendNumber writes a number as text, as Lua's tostring does: C's %.14g.
+func AppendNumber(dst []byte, f float64) []byte {
 	return strconv.AppendFloat(dst, f, 'g', 14, 64)
 }
 
