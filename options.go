@@ -30,6 +30,10 @@ func (g *gateway) engineOptions() (engine.Options, error) {
 	if c.APISIX.EnableServerTokens {
 		shown = version
 	}
+	postArgs := c.APISIX.MaxPostArgs
+	if postArgs == 0 {
+		postArgs = -1 // no limit, which is 0 only in the file
+	}
 	return engine.Options{
 		Log: g.log, Version: shown, Env: os.LookupEnv, Strict: c.Headrace.Compat == "strict",
 		MaxHead:       int(c.Headrace.MaxHeadBytes),
@@ -37,9 +41,13 @@ func (g *gateway) engineOptions() (engine.Options, error) {
 		SendTimeout: send, IdleTimeout: c.Nginx.HTTP.KeepaliveTimeout,
 		RouteCacheBytes: c.Headrace.RouteCacheBytes,
 		RouterByURI:     c.APISIX.RouterHTTP == "radixtree_uri",
-		TrimTailSlash:   c.APISIX.DeleteURITailSlash, ShowUpstreamStatus: c.APISIX.ShowUpstreamStatus,
-		NoHealthChecks: c.APISIX.DisableUpstreamHealthcheck,
-		PluginEnabled:  c.PluginEnabled, MaxBody: c.Nginx.HTTP.ClientMaxBodySize, PassHeaders: c.Headrace.PassHeaders,
+		RouterParams:    c.APISIX.RouterHTTP == "radixtree_uri_with_parameter",
+		TrimTailSlash:   c.APISIX.DeleteURITailSlash, ServletPaths: c.APISIX.NormalizeURILikeServlet, KeepSlashes: c.APISIX.MatchURIEncodedSlash,
+		Trusted: c.APISIX.TrustedAddresses, DropUnderscores: !c.Nginx.HTTP.UnderscoresInHeaders,
+		MaxPostArgs:        postArgs,
+		ShowUpstreamStatus: c.APISIX.ShowUpstreamStatus,
+		NoHealthChecks:     c.APISIX.DisableUpstreamHealthcheck,
+		PluginEnabled:      c.PluginEnabled, MaxBody: c.Nginx.HTTP.ClientMaxBodySize, PassHeaders: c.Headrace.PassHeaders,
 		RealIP: engine.RealIP{Header: c.Nginx.HTTP.RealIPHeader, From: c.Nginx.HTTP.RealIPFrom, Recursive: c.Nginx.HTTP.RealIPRecursive},
 		Metrics: engine.MetricsOptions{
 			Prefix: c.Prometheus.MetricPrefix, LatencyBuckets: c.Prometheus.DefaultBuckets,
@@ -63,10 +71,6 @@ func (g *gateway) refuseUnsupported() error {
 		key   string
 	}{
 		{c.Written("apisix", "ssl", "listen") && c.APISIX.SSL.Enable, "apisix.ssl.listen (TLS to clients)"},
-		{c.APISIX.MatchURIEncodedSlash, "apisix.match_uri_encoded_slash"},
-		{c.APISIX.NormalizeURILikeServlet, "apisix.normalize_uri_like_servlet"},
-		{c.APISIX.TrustedAddresses != nil, "apisix.trusted_addresses"},
-		{!c.Nginx.HTTP.UnderscoresInHeaders, "nginx_config.http.underscores_in_headers"},
 	} {
 		if s.asked {
 			g.log.Warn(s.key + " is not supported yet and has no effect")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -37,11 +38,18 @@ type Options struct {
 	PluginEnabled func(name string) bool // nil: all
 	RealIP        RealIP
 
+	Trusted         []netip.Prefix // apisix.trusted_addresses; nil: not written
+	DropUnderscores bool           // underscores_in_headers is off
+	MaxPostArgs     int64          // max_post_args_readable_size in bytes: 64 MiB; negative: no limit
+
 	NoHealthChecks bool // apisix.disable_upstream_healthcheck
 
 	RouteCacheBytes    int64 // budget of compiled routes; 0 switches the cache off
 	RouterByURI        bool  // apisix.router.http is radixtree_uri
+	RouterParams       bool  // or radixtree_uri_with_parameter
 	TrimTailSlash      bool  // apisix.delete_uri_tail_slash
+	ServletPaths       bool  // apisix.normalize_uri_like_servlet
+	KeepSlashes        bool  // apisix.match_uri_encoded_slash
 	ShowUpstreamStatus bool
 	Metrics            MetricsOptions
 	Wire               wire.Options // Watch is set by New
@@ -100,6 +108,9 @@ func New(o Options, specs []plugin.Spec) (*Engine, error) {
 	if o.MaxHead <= 0 {
 		o.MaxHead = 16 << 10
 	}
+	if o.MaxPostArgs == 0 {
+		o.MaxPostArgs = 64 << 20
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -124,7 +135,7 @@ func New(o Options, specs []plugin.Spec) (*Engine, error) {
 	o.Wire.Watch = e.watch
 	e.wire = wire.NewClient(o.Wire)
 	e.tokens = e.newTokens()
-	e.snap.Store(&Snapshot{router: &router{byURI: o.RouterByURI}})
+	e.snap.Store(&Snapshot{router: &router{byURI: o.RouterByURI || o.RouterParams, params: o.RouterParams}})
 	e.registerStats()
 	e.server = e.newServer()
 	go e.expireState()

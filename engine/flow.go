@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"encoding/hex"
 	"math/rand/v2"
 	"net"
@@ -34,7 +35,13 @@ type flow struct {
 	relay sse.Relay
 	pump  sse.Pump
 
-	raw    []byte   // the client's body
+	raw     []byte // the client's body
+	body    bodyState
+	bodyErr error // why it is broken
+	loaded  bool  // Ctx.Body was made of raw
+	loadErr error
+	post    postArgs
+
 	head   []byte   // head of the upstream request
 	segs   [][]byte // its body
 	answer []byte   // a plain answer's body
@@ -113,7 +120,7 @@ func (f *flow) begin(e *Engine, ctx *fasthttp.RequestCtx) {
 	f.Req.Length = int64(len(f.Req.Method) + len(f.Req.URI) + len(f.Req.Protocol) + 4 + len(f.Req.Headers))
 	f.Req.Remote = addrPort(f.conn.RemoteAddr())
 	f.Req.Local = addrPort(f.conn.LocalAddr())
-	e.opts.RealIP.apply(&f.Req)
+	e.screen(&f.Req, f.Req.Remote.Addr())
 	f.Source = "apisix"
 	f.newID()
 }
@@ -150,6 +157,9 @@ func (f *flow) keepRequest() {
 		f.own = append(f.own, *p...)
 		*p = f.own[at:len(f.own):len(f.own)]
 	}
+	for i := range f.Params {
+		f.Params[i].Value = bytes.Clone(f.Params[i].Value)
+	}
 	f.HTTP = nil
 }
 
@@ -175,6 +185,9 @@ func (f *flow) release() {
 	f.hash, f.retries = 0, 0
 	f.upload, f.tunnel, f.proxied = upload{}, nil, false
 	f.busy, f.keep, f.askedUsage, f.err, f.target = false, false, false, nil, 0
+	f.body, f.bodyErr, f.loaded, f.loadErr = bodyAhead, nil, false, nil
+	f.post.reset()
+	clear(f.m.params)
 	f.conv = nil
 	f.cst.Reset()
 	f.tr.reset()

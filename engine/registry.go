@@ -102,10 +102,12 @@ func (r *Registry) CheckRoute(raw []byte) (*conf.Route, []Finding) {
 	if top["upstream"] != nil {
 		found = upstreamFindings(rt.Upstream, !rt.AIProxy())
 	}
+	found = append(found, r.CheckPlugins(top["plugins"])...)
+	found = append(found, conditionFindings(rt)...)
 	for _, text := range rt.Unsupported() {
 		found = append(found, Finding{Level: Invalid, Text: text})
 	}
-	return rt, append(found, r.CheckPlugins(top["plugins"])...)
+	return rt, found
 }
 
 // CheckPlugins validates the plugins object of any resource.
@@ -136,6 +138,8 @@ func (r *Registry) CheckPlugins(raw json.RawMessage) []Finding {
 				found = append(found, Finding{Refused, name, field, "plugin " + name + " is not in the list of enabled plugins"})
 			case !ok:
 				found = append(found, Finding{Invalid, name, field, "unknown plugin [" + name + "]"})
+			case known.Lua():
+				found = append(found, Finding{Invalid, name, field, "plugin " + name + " is not supported: it needs a Lua runtime"})
 			case known.Refuse():
 				found = append(found, Finding{Refused, name, field, "plugin " + name + " is not supported yet and must not be left out"})
 			default:

@@ -146,6 +146,7 @@ func (s *Snapshot) applyRoute(e *Engine, edit *cowEdit[*entry], ch *conf.Change)
 	ent := &entry{
 		id: ch.ID, rev: ch.Rev, item: ch.Item,
 		priority: int(rt.Priority), methods: methodsOf(rt.Methods), uris: allOf(rt.URI, rt.URIs), visible: rt.Enabled(),
+		when: newConditions(rt),
 	}
 	for _, h := range allOf(rt.Host, rt.Hosts) {
 		ent.hosts = append(ent.hosts, strings.ToLower(h))

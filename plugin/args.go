@@ -31,17 +31,19 @@ func (a *Args) Next() bool {
 var ampersand, equals = []byte("&"), []byte("=")
 
 // Is compares the name, decoded; letter case counts.
-func (a *Args) Is(name string) bool {
-	raw := a.Name
-	if len(raw) < len(name) {
+func (a *Args) Is(name string) bool { return UnescapedIs(a.Name, name) }
+
+// UnescapedIs says whether raw is text when it is decoded.
+func UnescapedIs(raw []byte, text string) bool {
+	if len(raw) < len(text) {
 		return false
 	}
-	for i := range len(name) {
+	for i := range len(text) {
 		if len(raw) == 0 {
 			return false
 		}
 		var b byte
-		if b, raw = unescapeByte(raw); b != name[i] {
+		if b, raw = unescapeByte(raw); b != text[i] {
 			return false
 		}
 	}
@@ -68,11 +70,17 @@ func unescapeByte(s []byte) (b byte, rest []byte) {
 	case b == '+':
 		b = ' '
 	case b == '%' && len(s) > 2:
-		if hi, lo := unhex(s[1]), unhex(s[2]); hi < 16 && lo < 16 {
-			return hi<<4 | lo, s[3:]
+		if v, ok := HexPair(s[1], s[2]); ok {
+			return v, s[3:]
 		}
 	}
 	return b, s[1:]
+}
+
+// HexPair is the byte that two hexadecimal digits spell.
+func HexPair(high, low byte) (b byte, ok bool) {
+	h, l := unhex(high), unhex(low)
+	return h<<4 | l&15, h < 16 && l < 16
 }
 
 // unhex is the value of a hexadecimal digit, 16 for what is none.

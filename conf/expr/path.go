@@ -183,3 +183,6 @@ func (p *Path) Head() string {
 	}
 	return ""
 }
+
+// Single says whether Head is the whole path.
+func (p *Path) Single() bool { return len(p.steps) == 1 && !p.steps[0].all }
