@@ -61,6 +61,16 @@ type Finding struct {
 	Text   string
 }
 
+// Late says whether it is about what APISIX looks at behind the references to
+// other items: plugins, then conditions and code (gateway.md 3.5).
+func (f *Finding) Late() bool {
+	switch f.Field {
+	case "vars", "filter_func", "script", "script_id":
+		return true
+	}
+	return f.Plugin != ""
+}
+
 // worst returns the first finding of the highest level at or above min, nil if there is none.
 func worst(fs []Finding, min Level) *Finding {
 	for l := Invalid; l >= min; l-- {
@@ -105,7 +115,8 @@ func (r *Registry) CheckRoute(raw []byte) (*conf.Route, []Finding) {
 	found = append(found, r.CheckPlugins(top["plugins"])...)
 	found = append(found, conditionFindings(rt)...)
 	for _, text := range rt.Unsupported() {
-		found = append(found, Finding{Level: Invalid, Text: text})
+		field, _, _ := strings.Cut(text, " ")
+		found = append(found, Finding{Level: Invalid, Field: field, Text: text})
 	}
 	return rt, found
 }

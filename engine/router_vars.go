@@ -101,9 +101,9 @@ func conditionFindings(rt *conf.Route) (found []Finding) {
 	}
 	for _, name := range x.Names() {
 		if strings.HasPrefix(name, "graphql_") {
-			found = append(found, Finding{Level: Invalid, Field: "vars", Text: "vars: the variable " + name + " is not supported"})
+			found = append(found, Finding{Level: Invalid, Field: "vars", Text: "the variable " + name + " is not supported"})
 		} else if _, known := plugin.LookupVar(name); !known {
-			found = append(found, Finding{Level: Warned, Field: "vars", Text: "vars: there is no variable " + name + ": it never has a value"})
+			found = append(found, Finding{Level: Warned, Field: "vars", Text: "there is no variable " + name + ": it never has a value"})
 		}
 	}
 	return found

@@ -159,8 +159,8 @@ func TestConditionFindings(t *testing.T) {
 	f(up+`,"vars":[["post_arg.tools[?(@.type=='x')]","~=",null]]`, vars+"filters and scripts in JSONPath are not supported")
 	f(up+`,"vars":{"a":1}`, `invalid configuration: property "vars" validation failed: wrong type: expected array, got table`)
 	f(up+`,"remote_addr":"::1/129"`, "invalid ip address: ::1/129")
-	f(up+`,"vars":[["graphql_name","==","q"]]`, "vars: the variable graphql_name is not supported")
-	f(up+`,"vars":[["geoip_country","==","x"]]`, "warned: vars: there is no variable geoip_country: it never has a value")
+	f(up+`,"vars":[["graphql_name","==","q"]]`, "the variable graphql_name is not supported")
+	f(up+`,"vars":[["geoip_country","==","x"]]`, "warned: there is no variable geoip_country: it never has a value")
 	f(`"plugins":{"serverless-pre-function":{"functions":["return function() end"]}}`, "plugin serverless-pre-function is not supported: it needs a Lua runtime")
 	f(`"plugins":{"prometheus":{"_meta":{"pre_function":"return 1"}}}`,
 		`failed to check the configuration of plugin prometheus err: property "_meta" validation failed: additional properties forbidden, found pre_function`)

@@ -82,13 +82,13 @@ func checkItem(c *call, id string, v *value) string {
 	it := conf.Item{Kind: c.res.kind, ID: id, Raw: v.append(nil)}
 	found := c.Registry.CheckItem(it)
 	// References are looked at between the value's own fields and its plugins.
-	for _, plugins := range []bool{false, true} {
+	for _, late := range []bool{false, true} {
 		for _, f := range found {
-			if f.Level >= engine.Refused && (f.Plugin != "") == plugins {
+			if f.Level >= engine.Refused && f.Late() == late {
 				return f.Text
 			}
 		}
-		if text := c.missingReference(v); text != "" && !plugins {
+		if text := c.missingReference(v); text != "" && !late {
 			return text
 		}
 	}
