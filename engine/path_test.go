@@ -74,6 +74,30 @@ func TestKeepSlashes(t *testing.T) {
 	f("/a%2Fb%", "/a/b%", "/a%2Fb%")
 }
 
+// What clients send as a path leads to no panic, and to no path that the
+// server's normalisation has not seen.
+func FuzzPaths(f *testing.F) {
+	f.Add("/v1/te%2Fst/x;a=b/..;/%2e", "/v1/te/st/x;a=b/..;/.")
+	f.Fuzz(func(t *testing.T, uri, path string) {
+		if p := keepSlashes(nil, []byte(uri), []byte(path)); p != nil && strings.ReplaceAll(string(p), "%2F", "/") != strings.ReplaceAll(path, "%2F", "/") {
+			t.Fatalf("%q: %q of %q", uri, p, path)
+		}
+		var ctx fasthttp.RequestCtx
+		ctx.Request.SetRequestURI(uri)
+		p := string((&Engine{opts: Options{ServletPaths: true}}).matchPath(&ctx))
+		if strings.Contains(p, ";") {
+			t.Fatalf("%q: %q", uri, p)
+		}
+		if plain := string((&Engine{}).matchPath(&ctx)); strings.HasPrefix(plain, "/") {
+			for _, dots := range []string{"/./", "/../", "//"} {
+				if strings.Contains(p, dots) && !strings.Contains(plain, dots) {
+					t.Fatalf("%q: %q of %q", uri, p, plain)
+				}
+			}
+		}
+	})
+}
+
 func TestEncodedSlashes(t *testing.T) {
 	r := newRig(t, Options{RouterParams: true, KeepSlashes: true, ServletPaths: true})
 	up := "{" + nodes(r.node(dump)) + "}"
