@@ -1,27 +1,31 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
 	"headrace/bench"
+	"headrace/conf"
 	"headrace/engine/admin"
 )
 
 // server is one of the process's own listeners beside the traffic ports.
 type server struct {
-	name string
-	addr string
-	path string // what to show behind the address
-	srv  *fasthttp.Server
-	ln   net.Listener
+	name   string
+	scheme string // "": http
+	addr   string
+	path   string // what to show behind the address
+	srv    *fasthttp.Server
+	ln     net.Listener
 }
 
 func (s *server) close() {
@@ -37,40 +41,38 @@ func (s *server) close() {
 
 // listen binds every port before anything is served: a port in use is an
 // error of the start, not of a goroutine.
-func (g *gateway) listen() error {
+func (g *gateway) listen(ctx context.Context) error {
 	c := g.cfg
 	if addr := c.Headrace.MockListen; addr != "" {
 		g.mock = bench.New(bench.Options{Gap: 20 * time.Millisecond})
 		if err := g.mock.Start(addr); err != nil {
 			return fmt.Errorf("cannot listen for the mock provider (headrace.mock.listen): %w", err)
 		}
-		g.servers = append(g.servers, server{name: "mock", addr: g.mock.Addr().String()})
+		g.addServer(server{name: "mock", addr: g.mock.Addr().String()})
 	}
 	for _, l := range c.APISIX.NodeListen {
 		ln, err := listenOn(l.Addr())
 		if err != nil {
 			return fmt.Errorf("cannot listen for traffic (apisix.node_listen): %w", err)
 		}
-		g.servers = append(g.servers, server{name: "traffic", addr: ln.Addr().String()})
+		g.addServer(server{name: "traffic", addr: ln.Addr().String()})
 		go func() {
 			if err := g.engine.Serve(ln); err != nil {
 				g.failed <- fmt.Errorf("cannot serve traffic: %w", err)
 			}
 		}()
 	}
-	if c.APISIX.EnableAdmin && g.store != nil {
-		api := admin.New(admin.Options{
-			Store: g.store, Applied: g.store.WaitApplied, Registry: g.engine.Registry(), Log: g.log,
-			Keys: g.keys, KeyRequired: c.Deployment.Admin.KeyRequired, Allow: c.Deployment.Admin.Allow,
-			CORS: c.Deployment.Admin.CORS, Server: g.engine.ServerName(),
-		})
-		if err := g.serve("admin", "deployment.admin.admin_listen", c.Deployment.Admin.Listen.Addr(), "/apisix/admin", api.Handler); err != nil {
+	if err := g.listenTLS(ctx); err != nil {
+		return err
+	}
+	if c.APISIX.EnableAdmin && (g.store != nil || g.document != nil) {
+		if err := g.serve("admin", "deployment.admin.admin_listen", c.Deployment.Admin.Listen.Addr(), "/apisix/admin", g.adminAPI().Handler, g.adminTLS); err != nil {
 			return err
 		}
 	}
 	if p := c.Prometheus; p.EnableExportServer {
 		h := admin.Metrics(p.ExportURI, g.engine.WriteMetrics)
-		if err := g.serve("metrics", "plugin_attr.prometheus.export_addr", p.ExportAddr.Addr(), p.ExportURI, h); err != nil {
+		if err := g.serve("metrics", "plugin_attr.prometheus.export_addr", p.ExportAddr.Addr(), p.ExportURI, h, nil); err != nil {
 			return err
 		}
 	}
@@ -79,16 +81,31 @@ func (g *gateway) listen() error {
 			Registry: g.engine.Registry(), Log: g.log, Server: g.engine.ServerName(),
 			Snapshot: g.engine.Snapshot, Health: g.engine.Healthchecks,
 		}).Handler
-		if err := g.serve("control", "apisix.control", c.APISIX.Control.Addr(), "/v1/schema", h); err != nil {
+		if err := g.serve("control", "apisix.control", c.APISIX.Control.Addr(), "/v1/schema", h, nil); err != nil {
 			return err
 		}
 	}
 	if s := c.APISIX.Status; s != nil {
-		if err := g.serve("status", "apisix.status", s.Addr(), "/status/ready", admin.NewStatus(g.engine.Ready, g.engine.ServerName())); err != nil {
+		if err := g.serve("status", "apisix.status", s.Addr(), "/status/ready", admin.NewStatus(g.ready, g.engine.ServerName()), nil); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// adminAPI is the Admin API over the store, or the standalone one.
+func (g *gateway) adminAPI() *admin.API {
+	a := g.cfg.Deployment.Admin
+	o := admin.Options{
+		Registry: g.engine.Registry(), Log: g.log, Audit: g.audit, Keys: g.keys, KeyRequired: a.KeyRequired,
+		Allow: a.Allow, CORS: a.CORS, Server: g.engine.ServerName(),
+	}
+	if g.document != nil {
+		o.Standalone, o.Applied = g.document, g.document.WaitApplied
+	} else {
+		o.Store, o.Applied = g.store, g.store.WaitApplied
+	}
+	return admin.New(o)
 }
 
 // listenOn binds an address as it is written: an IPv4 address stays one.
@@ -99,14 +116,26 @@ func listenOn(addr string) (net.Listener, error) {
 	return net.Listen("tcp", addr)
 }
 
-// serve binds addr and serves h there.
-func (g *gateway) serve(name, key, addr, path string, h fasthttp.RequestHandler) error {
+// serve binds addr and serves h there; wrap, if not nil, may put TLS around
+// the listener.
+func (g *gateway) serve(name, key, addr, path string, h fasthttp.RequestHandler, wrap func(net.Listener) (net.Listener, error)) error {
 	ln, err := listenOn(addr)
 	if err != nil {
 		return fmt.Errorf("cannot listen for the %s API (%s): %w", name, key, err)
 	}
+	scheme := "http"
+	if wrap != nil {
+		plain := ln
+		if ln, err = wrap(plain); err != nil {
+			plain.Close()
+			return err
+		}
+		if ln != plain {
+			scheme = "https"
+		}
+	}
 	srv := admin.NewServer(h, g.log)
-	g.servers = append(g.servers, server{name: name, addr: ln.Addr().String(), path: path, srv: srv, ln: ln})
+	g.addServer(server{name: name, scheme: scheme, addr: ln.Addr().String(), path: path, srv: srv, ln: ln})
 	go func() {
 		if err := srv.Serve(ln); err != nil {
 			g.failed <- fmt.Errorf("cannot serve the %s API: %w", name, err)
@@ -115,14 +144,34 @@ func (g *gateway) serve(name, key, addr, path string, h fasthttp.RequestHandler)
 	return nil
 }
 
+// addServer notes a listener; one for TLS may come while the gateway runs.
+func (g *gateway) addServer(s server) {
+	g.serversMu.Lock()
+	defer g.serversMu.Unlock()
+	g.servers = append(g.servers, s)
+}
+
+func (g *gateway) listening() []server {
+	g.serversMu.Lock()
+	defer g.serversMu.Unlock()
+	return slices.Clone(g.servers)
+}
+
 // banner says what listens where.
 func (g *gateway) banner(w io.Writer, hint bool) {
 	fmt.Fprintf(w, "headrace %s: routes from %s\n", version, g.origin())
-	for _, s := range g.servers {
-		fmt.Fprintf(w, "  %-8s http://%s%s\n", s.name, s.addr, s.path)
+	for _, s := range g.listening() {
+		fmt.Fprintf(w, "  %-8s %s://%s%s\n", s.name, cmp.Or(s.scheme, "http"), s.addr, s.path)
 	}
 	if g.newKey != "" {
 		fmt.Fprintf(w, "  admin key (generated, kept in %s/admin.key): %s\n", g.cfg.Headrace.DataDir, g.newKey)
+	}
+	if g.document != nil || g.store != nil {
+		for _, k := range g.keys {
+			if conf.IsExampleKey(k.Key) {
+				fmt.Fprintf(w, "  WARNING: admin_key %q is an example of APISIX's documents that everybody knows: set one of your own\n", k.Name)
+			}
+		}
 	}
 	if hint {
 		fmt.Fprintf(w, "\nTry it (streams tokens from the built-in mock provider, no key needed):\n\n  %s\n\n", g.curl())
@@ -133,13 +182,16 @@ func (g *gateway) origin() string {
 	if g.store != nil {
 		return "the embedded store in " + g.cfg.Headrace.DataDir + " (no etcd or resource file is configured)"
 	}
+	if g.document != nil {
+		return "the standalone Admin API (in memory, none yet)"
+	}
 	return g.cfg.ResourceFile()
 }
 
 // curl is a command that streams from the route of examples/run.
 func (g *gateway) curl() string {
 	addr := ""
-	for _, s := range g.servers {
+	for _, s := range g.listening() {
 		if s.name == "traffic" {
 			addr = s.addr
 			break

@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"os"
 
@@ -36,6 +35,7 @@ func (g *gateway) engineOptions() (engine.Options, error) {
 	}
 	return engine.Options{
 		Log: g.log, Version: shown, Env: os.LookupEnv, Strict: c.Headrace.Compat == "strict",
+		MaxConns:      g.maxConnections(),
 		MaxHead:       int(c.Headrace.MaxHeadBytes),
 		HeaderTimeout: c.Nginx.HTTP.ClientHeaderTimeout, BodyTimeout: c.Nginx.HTTP.ClientBodyTimeout,
 		SendTimeout: send, IdleTimeout: c.Nginx.HTTP.KeepaliveTimeout,
@@ -46,8 +46,9 @@ func (g *gateway) engineOptions() (engine.Options, error) {
 		Trusted: c.APISIX.TrustedAddresses, DropUnderscores: !c.Nginx.HTTP.UnderscoresInHeaders,
 		MaxPostArgs:        postArgs,
 		ShowUpstreamStatus: c.APISIX.ShowUpstreamStatus,
-		NoHealthChecks:     c.APISIX.DisableUpstreamHealthcheck,
-		PluginEnabled:      c.PluginEnabled, MaxBody: c.Nginx.HTTP.ClientMaxBodySize, PassHeaders: c.Headrace.PassHeaders,
+		SecretTTL:          c.APISIX.SecretTTL, SecretNegTTL: c.APISIX.SecretNegTTL,
+		NoHealthChecks: c.APISIX.DisableUpstreamHealthcheck,
+		PluginEnabled:  c.PluginEnabled, MaxBody: c.Nginx.HTTP.ClientMaxBodySize, PassHeaders: c.Headrace.PassHeaders,
 		RealIP: engine.RealIP{Header: c.Nginx.HTTP.RealIPHeader, From: c.Nginx.HTTP.RealIPFrom, Recursive: c.Nginx.HTTP.RealIPRecursive},
 		Metrics: engine.MetricsOptions{
 			Prefix: c.Prometheus.MetricPrefix, LatencyBuckets: c.Prometheus.DefaultBuckets,
@@ -57,26 +58,6 @@ func (g *gateway) engineOptions() (engine.Options, error) {
 		Wire:            wire.Options{RootCAs: roots},
 		AccessLogFormat: c.Nginx.HTTP.AccessLogFormat, AccessLogEscape: escape, AccessLog: g.access,
 	}, nil
-}
-
-// refuseUnsupported says what the configuration asks for and this version does
-// not do: an error where going on would be unsafe, else a warning.
-func (g *gateway) refuseUnsupported() error {
-	c := g.cfg
-	if c.Deployment.Admin.HTTPS {
-		return errors.New("deployment.admin.https_admin is not supported yet: the Admin API would send its key in clear")
-	}
-	for _, s := range []struct {
-		asked bool
-		key   string
-	}{
-		{c.Written("apisix", "ssl", "listen") && c.APISIX.SSL.Enable, "apisix.ssl.listen (TLS to clients)"},
-	} {
-		if s.asked {
-			g.log.Warn(s.key + " is not supported yet and has no effect")
-		}
-	}
-	return nil
 }
 
 // trusted reads the certificates that providers are checked against; nil

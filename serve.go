@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -51,19 +52,22 @@ embedded store (headrace.data_dir, "data") and are changed by the Admin API.`,
 
 // gateway is a running process: everything that serve starts and stops.
 type gateway struct {
-	cfg      *conf.Config
-	log      *slog.Logger
-	provider conf.Provider
-	engine   *engine.Engine
-	source   conf.Source
-	store    *conf.Embedded // nil unless the provider is embedded
-	keys     []conf.AdminKeyEntry
-	newKey   string // printed once
-	access   *logfile.File
-	errors   *logfile.File // nil: standard error
-	mock     *bench.Mock
-	servers  []server
-	failed   chan error
+	cfg       *conf.Config
+	log       *slog.Logger
+	audit     *slog.Logger // a line for each change through the Admin API
+	provider  conf.Provider
+	engine    *engine.Engine
+	source    conf.Source
+	store     *conf.Embedded   // nil unless the provider is embedded
+	document  *conf.Standalone // nil unless the provider is standalone
+	keys      []conf.AdminKeyEntry
+	newKey    string // printed once
+	access    *logfile.File
+	errors    *logfile.File // nil: standard error
+	mock      *bench.Mock
+	servers   []server
+	serversMu sync.Mutex
+	failed    chan error
 }
 
 // serve runs the gateway until a signal ends it.
@@ -91,14 +95,11 @@ func serve(ctx context.Context, o serveOptions) error {
 // start brings everything up, in the order in which things need each other.
 func (g *gateway) start(ctx context.Context, o serveOptions, warnings []conf.Warning) error {
 	var err error
-	if g.log, g.errors, err = newLogger(g.cfg); err != nil {
+	if g.log, g.audit, g.errors, err = newLogger(g.cfg); err != nil {
 		return err
 	}
 	for _, w := range warnings {
 		g.log.Warn(w.Error())
-	}
-	if err := g.refuseUnsupported(); err != nil {
-		return err
 	}
 	if n := g.cfg.Nginx.WorkerProcesses; n > 0 && n < runtime.NumCPU() {
 		runtime.GOMAXPROCS(n)
@@ -125,7 +126,7 @@ func (g *gateway) start(ctx context.Context, o serveOptions, warnings []conf.War
 	if err := g.follow(ctx); err != nil {
 		return err
 	}
-	return g.listen()
+	return g.listen(ctx)
 }
 
 // openSource opens what routes come from.
@@ -144,6 +145,10 @@ func (g *gateway) openSource(seeds []string) error {
 			return err
 		}
 		return seed(store, seeds, g.log)
+	case conf.ProviderStandalone:
+		g.document = conf.NewStandalone(g.log)
+		g.source = g.document
+		return g.adminKeys()
 	case conf.ProviderYAML:
 		g.source = conf.NewFile(g.cfg.ResourceFile(), conf.YAML, g.log, os.LookupEnv)
 	case conf.ProviderJSON:
@@ -183,10 +188,8 @@ func seed(store *conf.Embedded, files []string, log *slog.Logger) error {
 			log.Warn(p.Error())
 		}
 		for _, it := range items {
-			if _, err := store.Get(it.Kind, it.ID); !errors.Is(err, conf.ErrNotFound) {
-				continue
-			}
-			if _, _, err := store.Put(it, 0); err != nil {
+			// Swap with 0 asks for an item that is not there yet.
+			if _, err := store.Swap(it, 0, 0); err != nil && !errors.Is(err, conf.ErrConflict) {
 				return fmt.Errorf("cannot seed %s %q from %q: %w", it.Kind, it.ID, filepath.Base(path), err)
 			}
 		}
@@ -202,8 +205,8 @@ func (g *gateway) follow(ctx context.Context) error {
 	ended := make(chan error, 1)
 	go func() {
 		ended <- g.engine.Follow(ctx, g.source, func(rev int64) {
-			if g.store != nil {
-				g.store.Applied(rev)
+			if a, ok := g.source.(interface{ Applied(rev int64) }); ok {
+				a.Applied(rev)
 			}
 			once.Do(func() { close(loaded) })
 		})
@@ -236,15 +239,24 @@ func (g *gateway) wait(signals <-chan os.Signal) error {
 				g.log.Info("log files reopened")
 				continue
 			}
-			return g.shutdown(signals)
+			return g.shutdown(signals, s)
 		}
 	}
 }
 
-// shutdown lets streams finish within headrace.shutdown_timeout; a second
-// signal ends at once.
-func (g *gateway) shutdown(signals <-chan os.Signal) error {
+// shutdown says that it is not ready, goes on accepting for
+// headrace.shutdown_delay, so that load balancers can find out, and then lets
+// requests and streams finish within headrace.shutdown_timeout. At a terminal
+// nobody waits for a load balancer. A second signal ends at once.
+func (g *gateway) shutdown(signals <-chan os.Signal, first os.Signal) error {
+	g.engine.Drain()
 	timeout := g.cfg.Headrace.ShutdownTimeout
+	if delay := g.cfg.Headrace.ShutdownDelay; delay > 0 && first == syscall.SIGTERM {
+		g.log.Warn("shutting down: not ready any more, connections are still accepted", "for", delay)
+		if !g.pause(signals, delay) {
+			timeout = 0
+		}
+	}
 	g.log.Warn("shutting down: waiting for open requests", "streams", g.engine.Streams(), "timeout", timeout)
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
@@ -265,8 +277,32 @@ func (g *gateway) shutdown(signals <-chan os.Signal) error {
 	}
 }
 
+// ready says why the gateway should get no traffic.
+func (g *gateway) ready() error {
+	if g.document != nil && !g.document.Received() {
+		return errors.New("no configuration was received yet")
+	}
+	return g.engine.Ready()
+}
+
+// pause waits; a signal that wants the end ends it and is reported as false.
+func (g *gateway) pause(signals <-chan os.Signal, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			return true
+		case s := <-signals:
+			if s != syscall.SIGUSR1 {
+				return false
+			}
+		}
+	}
+}
+
 func (g *gateway) close() {
-	for _, s := range g.servers {
+	for _, s := range g.listening() {
 		s.close()
 	}
 	if g.engine != nil {

@@ -25,6 +25,7 @@ func defaults() object {
 			"enable_admin":                            true,
 			"enable_control":                          true,
 			"disable_upstream_healthcheck":            false,
+			"lru":                                     object{"secret": object{"ttl": 300, "neg_ttl": 60}},
 			"ssl": object{
 				"enable":                  true,
 				"listen":                  []any{object{"port": 9443}},
@@ -69,7 +70,7 @@ func defaults() object {
 			},
 		},
 		"headrace": object{
-			"data_dir": "data", "shutdown_timeout": "300s", "route_cache_bytes": 268435456, "compat": "",
+			"data_dir": "data", "max_connections": 0, "shutdown_delay": "5s", "shutdown_timeout": "300s", "route_cache_bytes": 268435456, "compat": "",
 			"max_head_bytes": 16384, "mock": object{"listen": ""}, "log_format": "text",
 		},
 	}
@@ -87,7 +88,7 @@ var noEffect = map[string][]string{
 		"extra_lua_cpath", "lua_module_hook", "proxy_cache", "proxy_mode", "stream_proxy", "dns_resolver",
 		"dns_resolver_valid", "resolver_timeout", "enable_resolv_search_opt",
 		"disable_sync_configuration_during_start", "worker_startup_time_threshold", "data_encryption", "events",
-		"lru", "tracing",
+		"tracing",
 	},
 	"apisix.router":    {"ssl"},
 	"deployment.admin": {"enable_admin_ui", "admin_api_version"},

@@ -16,8 +16,11 @@ func (s *settings) fill(c *Config) {
 	s.headrace(c, b.block("headrace"))
 	c.Plugins = b.list("plugins")
 	b.done()
-	if c.Deployment.Role == "data_plane" {
+	switch c.Deployment.Role {
+	case "data_plane":
 		c.APISIX.EnableAdmin = false
+	case "control_plane": // serves no traffic
+		c.APISIX.EnableAdmin, c.APISIX.NodeListen, c.APISIX.SSL.Enable = true, nil, false
 	}
 	s.collisions(c)
 }
@@ -57,6 +60,13 @@ func (s *settings) apisix(c *Config, b *block) {
 	}
 	a.TrustedAddresses = b.prefixes("trusted_addresses", b.list("trusted_addresses"))
 	a.DisableUpstreamHealthcheck = b.bool("disable_upstream_healthcheck")
+	lru := b.block("lru")
+	sec := lru.block("secret")
+	a.SecretTTL, a.SecretNegTTL = sec.time("ttl"), sec.time("neg_ttl")
+	sec.value("count") // as many as are in use
+	sec.value("neg_count")
+	sec.done()
+	lru.done()
 	a.ID = b.idOf("id")
 	s.ssl(&a.SSL, b.block("ssl"))
 	b.done()
@@ -146,6 +156,9 @@ func (s *settings) deployment(c *Config, b *block) {
 		CORS:        a.bool("enable_admin_cors"),
 		HTTPS:       a.bool("https_admin"),
 	}
+	if c.Deployment.Role != "data_plane" && (!d.Admin.KeyRequired || len(d.Admin.Keys) == 0) {
+		s.warn(a.at("admin_key_required"), "the Admin API asks for no key: whoever reaches it can change routes and read secrets")
+	}
 	l := a.block("admin_listen")
 	d.Admin.Listen = l.listen("127.0.0.1", 9180)
 	l.done()
@@ -178,6 +191,9 @@ func (b *block) adminKeys() []AdminKeyEntry {
 		e := &block{s: b.s, path: b.at(at), vals: obj, user: obj}
 		k := AdminKeyEntry{Name: e.str("name"), Key: e.str("key"), Role: e.word("role", "admin", "viewer")}
 		e.done()
+		if IsExampleKey(k.Key) {
+			b.s.warn(e.at("key"), "this is an example key of APISIX's documents that everybody knows: whoever reaches the Admin API has it. Set one of your own")
+		}
 		out = append(out, k)
 	}
 	return out

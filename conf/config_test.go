@@ -229,7 +229,7 @@ plugin_attr:
   ai-proxy: {http_client: x}
 wasm: {}
 zzz: 1
-deployment: {admin: {admin_key: [{name: a, key: k, role: admin, rolle: b}]}}
+deployment: {admin: {admin_key: [{name: a, key: k, role: admin, rolle: b}, {name: b, key: edd1c9f034335f136f87ad84b625c8f1, role: admin}], admin_key_required: false}}
 `, noEnv)
 	if err != nil {
 		t.Fatal(err)
@@ -246,6 +246,8 @@ deployment: {admin: {admin_key: [{name: a, key: k, role: admin, rolle: b}]}}
 		"12: wasm: no effect in Headrace",
 		"13: zzz: unknown key",
 		`14: deployment.admin.admin_key[0].rolle: unknown key, did you mean "deployment.admin.admin_key[0].role"?`,
+		"14: deployment.admin.admin_key[1].key: this is an example key of APISIX's documents that everybody knows: whoever reaches the Admin API has it. Set one of your own",
+		"14: deployment.admin.admin_key_required: the Admin API asks for no key: whoever reaches it can change routes and read secrets",
 	}
 	for i, w := range warnings {
 		got := strings.TrimPrefix(w.Error(), w.File+":")
@@ -284,6 +286,11 @@ func TestProvider(t *testing.T) {
 	f("deployment: {role: data_plane, role_data_plane: {config_provider: json}}", noEnv, ProviderJSON, "apisix.json")
 	f("deployment: {role: data_plane, role_data_plane: {config_provider: etcd}}", noEnv, ProviderEtcd, "")
 	f("deployment: {role: control_plane, role_control_plane: {config_provider: etcd}}", noEnv, ProviderEtcd, "")
+	// A control plane has an Admin API, whatever is written, and no traffic.
+	cp := mustLoad(t, "apisix: {enable_admin: false, node_listen: 9180}\ndeployment: {role: control_plane, role_control_plane: {config_provider: etcd}}", noEnv)
+	if !cp.APISIX.EnableAdmin || cp.APISIX.NodeListen != nil || cp.APISIX.SSL.Enable {
+		t.Errorf("control plane: Admin API %v, traffic on %v", cp.APISIX.EnableAdmin, cp.APISIX.NodeListen)
+	}
 
 	bad := func(text, want string) {
 		t.Helper()

@@ -225,19 +225,7 @@ func (e *Embedded) Applied(rev int64) { e.applied.reach(rev) }
 
 // WaitApplied returns when Applied was called with rev or more.
 func (e *Embedded) WaitApplied(ctx context.Context, rev int64) error {
-	for {
-		ok, more := e.applied.reached(rev)
-		if ok {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-e.done:
-			return ErrClosed
-		case <-more:
-		}
-	}
+	return e.applied.wait(ctx, rev, e.done)
 }
 
 // Close ends the store: writes that are waiting get ErrClosed, those in the

@@ -2,6 +2,7 @@ package conf
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -228,4 +229,21 @@ func (p *progress) reached(rev int64) (bool, <-chan struct{}) {
 		p.more = make(chan struct{})
 	}
 	return p.rev >= rev, p.more
+}
+
+// wait returns when rev was reached, or ErrClosed when done closes.
+func (p *progress) wait(ctx context.Context, rev int64, done <-chan struct{}) error {
+	for {
+		ok, more := p.reached(rev)
+		if ok {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-done:
+			return ErrClosed
+		case <-more:
+		}
+	}
 }

@@ -216,11 +216,6 @@ func (r *Route) HasVars() bool { return !isEmptyJSON(r.Vars) }
 // that it was written to keep out.
 func (r *Route) Unsupported() []string {
 	var out []string
-	later := func(name string, there bool) {
-		if there {
-			out = append(out, name+" is not supported yet")
-		}
-	}
 	if r.FilterFunc != "" {
 		out = append(out, "filter_func is not supported: it needs a Lua runtime; use vars instead")
 	}
@@ -230,8 +225,6 @@ func (r *Route) Unsupported() []string {
 	if r.ScriptID != "" {
 		out = append(out, "script_id is not supported: it needs a Lua runtime")
 	}
-	later("service_id", r.ServiceID != "")
-	later("plugin_config_id", r.PluginConfigID != "")
 	return out
 }
 

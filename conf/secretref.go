@@ -25,7 +25,7 @@ func IsReference(s string) bool {
 func Resolve(s string, env Env) (value string, isRef bool, err error) {
 	switch {
 	case hasPrefixFold(s, secretPrefix):
-		return "", true, fmt.Errorf("secret managers are not supported yet: cannot resolve %q", s)
+		return "", true, fmt.Errorf("cannot resolve %q: secret managers are asked by the gateway only", s)
 	case !hasPrefixFold(s, envPrefix):
 		return s, false, nil
 	}

@@ -32,5 +32,5 @@ func TestResolve(t *testing.T) {
 	f("$env://KEY/a", "", true, "holds no JSON object")
 	f("$env://NO", "", true, "can't find environment variable NO")
 	f("$env://", "", true, "names no environment variable")
-	f("$secret://vault/1/a/b", "", true, "secret managers are not supported yet: ")
+	f("$secret://vault/1/a/b", "", true, "secret managers are asked by the gateway only")
 }

@@ -72,6 +72,8 @@ func anthropicUsage(raw []byte) (u Usage) {
 			u.CacheRead = integer(m.val)
 		case "cache_creation_input_tokens":
 			u.CacheCreation = integer(m.val)
+		case "output_tokens_details":
+			u.Reasoning = integer(lookup(m.val, "thinking_tokens"))
 		}
 	}
 	u.Total = u.Prompt + u.Completion

@@ -19,41 +19,22 @@ func stopReason(finish []byte) string {
 	return "end_turn"
 }
 
-// isFault tells whether a member named error reports one.
-func isFault(raw []byte) bool {
-	k := KindOf(raw)
-	return k == Object || k == String
-}
-
 // appendFaultBody appends Anthropic's error object for OpenAI's.
 func appendFaultBody(dst, raw []byte) []byte {
-	var kind, code, message []byte
-	if KindOf(raw) == String {
-		message = raw
-	}
-	for m := membersOf(raw); m.next(); {
-		switch string(plainKey(m.key)) {
-		case "type":
-			kind = m.val
-		case "code":
-			code = m.val
-		case "message":
-			message = m.val
-		}
-	}
+	f := readFault(raw)
 	dst = append(dst, `{"type":"error","error":{"type":`...)
 	switch {
-	case nonEmptyString(kind):
-		dst = append(dst, kind...)
-	case nonEmptyString(code):
-		dst = append(dst, code...)
-	case KindOf(code) == Number: // OpenRouter's codes are statuses
-		dst = append(append(append(dst, '"'), code...), '"')
+	case nonEmptyString(f.kind):
+		dst = append(dst, f.kind...)
+	case nonEmptyString(f.code):
+		dst = append(dst, f.code...)
+	case KindOf(f.code) == Number: // OpenRouter's codes are statuses
+		dst = append(append(append(dst, '"'), f.code...), '"')
 	default:
 		dst = append(dst, `"api_error"`...)
 	}
 	dst = append(dst, `,"message":`...)
-	dst = appendStringOr(dst, message)
+	dst = appendStringOr(dst, f.message)
 	return append(dst, "}}"...)
 }
 

@@ -9,8 +9,8 @@ const (
 	mediaBlock
 	callBlock
 	resultBlock
-	thinkingBlock // only in streams
-	brokenBlock   // of a shape that cannot be read, see block.what
+	thinkingBlock
+	brokenBlock // of a shape that cannot be read, see block.what
 )
 
 // block is a content block of a message. Which fields are set depends on its
@@ -30,13 +30,15 @@ type block struct {
 }
 
 func readBlock(raw []byte) (b block) {
-	var kind, source, callID []byte
+	var kind, source, callID, thinking []byte
 	for m := membersOf(raw); m.next(); {
 		switch string(plainKey(m.key)) {
 		case "type":
 			kind = m.val
 		case "text":
 			b.text = m.val
+		case "thinking":
+			thinking = m.val
 		case "source":
 			source = notNull(m.val)
 		case "id":
@@ -55,6 +57,10 @@ func readBlock(raw []byte) (b block) {
 	case isText(kind, "text"):
 		if KindOf(b.text) == String {
 			b.kind = textBlock
+		}
+	case isText(kind, "thinking"):
+		if b.text = thinking; KindOf(thinking) == String {
+			b.kind = thinkingBlock
 		}
 	case isText(kind, "image"):
 		b.fallback = "image/png"

@@ -81,13 +81,13 @@ func FuzzAnthropicStream(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte, cut uint16, clean bool) {
 		var st ConvState
 		st.names.append(nil, []byte(`"a.b"`))
-		out := convertAll(&st, stream, min(int(cut), len(stream)))
+		out := convertAll(anthropicToChat{}, &st, stream, min(int(cut), len(stream)))
 		checkStream(t, out)
 		if most := 1000 + 40*len(stream); len(out) > most {
 			t.Errorf("%d bytes out of %d", len(out), len(stream))
 		}
 		st.Reset()
-		if again := convertAll(&st, stream); !bytes.Equal(again, out) && !bytes.Contains(stream, []byte("a_b_")) {
+		if again := convertAll(anthropicToChat{}, &st, stream); !bytes.Equal(again, out) && !bytes.Contains(stream, []byte("a_b_")) {
 			t.Errorf("split at %d: %s\nwhole: %s", cut, out, again)
 		}
 		st.Reset()
@@ -107,17 +107,7 @@ func FuzzAnthropicResponse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte, status int) {
 		var st ConvState
 		st.names.append(nil, []byte(`"a.b"`))
-		out, ok, err := anthropicToChat{}.AppendResponse([]byte("+"), body, status, &st)
-		switch {
-		case !ok:
-			if string(out) != "+" {
-				t.Errorf("%q", out)
-			}
-		case err != nil || !json.Valid(out[1:]) || !json.Valid(body):
-			t.Errorf("%s: %s %v", body, out, err)
-		case len(out) > 1000+40*len(body):
-			t.Errorf("%d bytes out of %d", len(out), len(body))
-		}
+		fuzzResponse(t, anthropicToChat{}, &st, body, status, 40)
 	})
 }
 
@@ -126,28 +116,9 @@ func FuzzAnthropicRequest(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		var b Body
-		if b.Load(raw) != nil {
-			return
+		if out := fuzzRequest(t, anthropicToChat{}, raw, 10); out != nil {
+			checkTwin(t, raw, out)
 		}
-		var st ConvState
-		out, err := anthropicToChat{}.Request([]byte("+"), &b, &st)
-		if err != nil {
-			if string(out) != "+" {
-				t.Errorf("%q", out)
-			}
-			return
-		}
-		if !json.Valid(out[1:]) {
-			t.Fatalf("%s: %s", raw, out)
-		}
-		if most := 1000 + 10*len(raw); len(out) > most {
-			t.Errorf("%d bytes out of %d", len(out), len(raw))
-		}
-		if b.Changed() || !bytes.Equal(b.AppendTo(nil), raw) {
-			t.Error("the client's body was changed")
-		}
-		checkTwin(t, raw, out[1:])
 	})
 }
 

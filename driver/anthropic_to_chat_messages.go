@@ -27,18 +27,6 @@ func (q *chatRequest) messages() error {
 	return nil
 }
 
-// open begins a message.
-func (q *chatRequest) open(role string) {
-	q.next()
-	q.dst = append(append(append(q.dst, `{"role":"`...), role...), '"')
-}
-
-// openAs begins a message with a role of the client's.
-func (q *chatRequest) openAs(role []byte) {
-	q.next()
-	q.dst = append(append(q.dst, `{"role":`...), role...)
-}
-
 // message writes what a message becomes. what says what is wrong with it, ""
 // if nothing is.
 func (q *chatRequest) message(raw []byte) (what string) {
@@ -124,16 +112,20 @@ func (q *chatRequest) parts(content []byte) {
 
 // joined writes all text of content as one string and tells whether it is not empty.
 func (q *chatRequest) joined(content []byte) bool {
-	q.dst = append(q.dst, '"')
 	start := len(q.dst)
+	q.dst = appendJoined(q.dst, content, textBlock)
+	return len(q.dst) > start+len(`""`)
+}
+
+// appendJoined appends the text of all blocks of a kind as one string.
+func appendJoined(dst, content []byte, kind blockKind) []byte {
+	dst = append(dst, '"')
 	for e := elementsOf(content); e.next(); {
-		if b := readBlock(e.val); b.kind == textBlock {
-			q.dst = append(q.dst, b.text[1:len(b.text)-1]...)
+		if b := readBlock(e.val); b.kind == kind {
+			dst = append(dst, b.text[1:len(b.text)-1]...)
 		}
 	}
-	some := len(q.dst) > start
-	q.dst = append(q.dst, '"')
-	return some
+	return append(dst, '"')
 }
 
 func (q *chatRequest) calls(content []byte) {

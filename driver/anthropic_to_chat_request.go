@@ -8,7 +8,7 @@ import (
 // Request implements Converter. The body is built from nothing: a field that
 // is not named here never reaches the provider.
 func (anthropicToChat) Request(dst []byte, src *Body, st *ConvState) ([]byte, error) {
-	q := chatRequest{jsonOut: jsonOut{append(dst, '{')}, src: src, names: &st.names}
+	q := chatRequest{chatOut{builder{jsonOut{append(dst, '{')}, src}, &st.names}}
 	if raw := q.get("model"); KindOf(raw) == String {
 		q.member("model", raw)
 	}
@@ -42,20 +42,7 @@ func (anthropicToChat) Request(dst []byte, src *Body, st *ConvState) ([]byte, er
 }
 
 // chatRequest builds one chat request.
-type chatRequest struct {
-	jsonOut
-	src   *Body
-	names *toolNames
-}
-
-// get is a top-level member of the client's body; null counts as absent.
-func (q *chatRequest) get(key string) []byte { return notNull(rawOf(q.src, key)) }
-
-func (q *chatRequest) copy(name, from string) {
-	if raw := q.get(from); raw != nil {
-		q.member(name, raw)
-	}
-}
+type chatRequest struct{ chatOut }
 
 // thinking turns Anthropic's budget into an effort (4.1.3).
 func (q *chatRequest) thinking() {

@@ -5,19 +5,9 @@ import (
 	"testing"
 )
 
-// converted converts a client's body and checks that the result is one that
-// can be sent.
 func converted(t testing.TB, raw string, st *ConvState) (string, error) {
 	t.Helper()
-	out, err := anthropicToChat{}.Request([]byte("+"), load(t, raw), st)
-	if err != nil {
-		if string(out) != "+" {
-			t.Errorf("%s: %s appended in spite of %v", raw, out, err)
-		}
-		return "", err
-	}
-	load(t, string(out[1:]))
-	return string(out[1:]), nil
+	return convertedBy(t, anthropicToChat{}, raw, st)
 }
 
 func TestAnthropicRequestErrors(t *testing.T) {

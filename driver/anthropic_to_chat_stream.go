@@ -1,7 +1,6 @@
 package driver
 
 import (
-	"bytes"
 	"strconv"
 
 	"headrace/sse"
@@ -45,33 +44,21 @@ func (anthropicToChat) AppendEvent(dst []byte, ev sse.Event, st *ConvState) []by
 	if s.stopped {
 		return dst
 	}
-	fault := false
-	switch string(ev.Name) {
-	case "", "message":
-	case "ping":
+	c, kind := chunkOf(ev)
+	switch kind {
+	case otherChunk:
+		return dst
+	case pingChunk:
 		return append(dst, pingEvent...)
-	case "error":
-		fault = true
-	default:
-		return dst
-	}
-	data := bytes.TrimSpace(ev.Data)
-	if string(data) == "[DONE]" {
+	case lastChunk:
 		return s.finish(dst)
-	}
-	var c chatDoc
-	if !c.read(data) {
-		return dst
-	}
-	switch {
-	case KindOf(c.fault) == Object || nonEmptyString(c.fault):
+	case faultChunk:
 		s.stopped = true
 		dst = append(dst, "event: error\ndata: "...)
 		dst = appendFaultBody(dst, c.fault)
 		return append(dst, "\n\n"...)
-	case fault:
-		return dst
-	case s.pending:
+	}
+	if s.pending {
 		if !s.counts {
 			s.count(c.usage, true)
 		}
@@ -137,7 +124,7 @@ func (s *messageStream) call(dst []byte, c chatCall, st *ConvState) []byte {
 		dst = c.appendBlock(dst, st)
 		dst = append(dst, `,"input":{}}}`+"\n\n"...)
 		block = s.index
-		s.calls.add(c.index, block)
+		s.calls.put(c.index, block)
 	}
 	if nonEmptyString(c.arguments) {
 		dst = appendDelta(dst, block, `{"type":"input_json_delta","partial_json":`, c.arguments)

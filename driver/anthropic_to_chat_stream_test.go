@@ -1,42 +1,14 @@
 package driver
 
 import (
-	"bytes"
 	"encoding/json"
-	"slices"
 	"strings"
 	"testing"
-
-	"headrace/sse"
 )
-
-// split gives the events of a stream one by one.
-func split(t testing.TB, stream []byte, limit int) (events []sse.Event) {
-	t.Helper()
-	var sc sse.Scanner
-	sc.Init(limit)
-	sc.Reset(stream)
-	for sc.Next() {
-		ev := sc.Event()
-		events = append(events, sse.Event{Name: bytes.Clone(ev.Name), Data: bytes.Clone(ev.Data)})
-	}
-	if !sc.AtBoundary() {
-		t.Fatalf("stream ends inside an event: %q", sc.Rest())
-	}
-	return events
-}
 
 // streamed converts a stream of data lines, one chunk a line.
 func streamed(st *ConvState, clean bool, lines ...string) string {
-	var out []byte
-	for _, l := range lines {
-		ev := sse.Event{Data: []byte(l)}
-		if name, data, ok := strings.Cut(l, "|"); ok {
-			ev = sse.Event{Name: []byte(name), Data: []byte(data)}
-		}
-		out = anthropicToChat{}.AppendEvent(out, ev, st)
-	}
-	return string(anthropicToChat{}.AppendEnd(out, clean, st))
+	return streamedBy(anthropicToChat{}, st, clean, lines...)
 }
 
 // The rows of section 4.3. An expected line is the data of an event, whose
@@ -200,21 +172,4 @@ func TestAnthropicStreamManyCalls(t *testing.T) {
 	if st.toMessages.calls.many != nil || len(st.toMessages.calls.few) != 0 {
 		t.Error("calls are left over")
 	}
-}
-
-// convertAll runs a stream as the relay does: through a scanner, piece by piece.
-func convertAll(st *ConvState, stream []byte, cuts ...int) []byte {
-	var sc sse.Scanner
-	sc.Init(1 << 20)
-	var out []byte
-	from := 0
-	for _, to := range append(slices.Clone(cuts), len(stream)) {
-		sc.Reset(bytes.Clone(stream[from:to]))
-		for from = to; sc.Next(); {
-			if ev := sc.Event(); ev.Data != nil {
-				out = anthropicToChat{}.AppendEvent(out, ev, st)
-			}
-		}
-	}
-	return anthropicToChat{}.AppendEnd(out, true, st)
 }

@@ -83,56 +83,14 @@ func TestAnthropicDeep(t *testing.T) {
 
 func BenchmarkAnthropicEvent(b *testing.B) {
 	for _, e := range deltaEvents {
-		b.Run(e.name, func(b *testing.B) {
-			var c anthropicToChat
-			var st ConvState
-			ev := sse.Event{Data: []byte(e.data)}
-			dst := c.AppendEvent(nil, ev, &st)
-			b.SetBytes(int64(len(ev.Data)))
-			b.ReportAllocs()
-			for b.Loop() {
-				dst = c.AppendEvent(dst[:0], ev, &st)
-			}
-		})
+		b.Run(e.name, func(b *testing.B) { benchEvent(b, anthropicToChat{}, new(ConvState), sse.Event{Data: []byte(e.data)}) })
 	}
 }
 
 func BenchmarkAnthropicRequest(b *testing.B) {
-	for _, name := range []string{"text", "tools"} {
-		b.Run(name, func(b *testing.B) {
-			raw, err := os.ReadFile("testdata/anthropic_to_chat/" + name + "/request.json")
-			if err != nil {
-				b.Fatal(err)
-			}
-			var (
-				c   anthropicToChat
-				st  ConvState
-				dst []byte
-			)
-			body := load(b, string(raw))
-			b.SetBytes(int64(len(raw)))
-			b.ReportAllocs()
-			for b.Loop() {
-				st.Reset()
-				dst, _ = c.Request(dst[:0], body, &st)
-			}
-		})
-	}
+	benchRequests(b, anthropicToChat{}, "anthropic_to_chat")
 }
 
 func BenchmarkAnthropicResponse(b *testing.B) {
-	body, err := os.ReadFile("testdata/anthropic_to_chat/text/plain.json")
-	if err != nil {
-		b.Fatal(err)
-	}
-	var (
-		c   anthropicToChat
-		st  ConvState
-		dst []byte
-	)
-	b.SetBytes(int64(len(body)))
-	b.ReportAllocs()
-	for b.Loop() {
-		dst, _, _ = c.AppendResponse(dst[:0], body, 200, &st)
-	}
+	benchResponse(b, anthropicToChat{}, "anthropic_to_chat")
 }

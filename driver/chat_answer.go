@@ -1,11 +1,55 @@
 package driver
 
+import (
+	"bytes"
+
+	"headrace/sse"
+)
+
 // Readers of what a provider of the chat protocol answers, for the converters
 // that turn it into something else. All fields are JSON as it stands in the
 // answer, nil for what is not there.
 
+// chunkKind says what an event of a stream is to a converter.
+type chunkKind uint8
+
+const (
+	otherChunk chunkKind = iota // nothing
+	pingChunk
+	dataChunk
+	faultChunk // fault says what went wrong
+	lastChunk  // [DONE]
+)
+
+// chunkOf reads an event of a stream.
+func chunkOf(ev sse.Event) (c chatDoc, kind chunkKind) {
+	named := false
+	switch string(ev.Name) {
+	case "", "message":
+	case "ping":
+		return c, pingChunk
+	case "error":
+		named = true
+	default:
+		return c, otherChunk
+	}
+	data := bytes.TrimSpace(ev.Data)
+	if string(data) == "[DONE]" {
+		return c, lastChunk
+	}
+	switch {
+	case !c.read(data):
+		return c, otherChunk
+	case c.failed():
+		return c, faultChunk
+	case named:
+		return c, otherChunk
+	}
+	return c, dataChunk
+}
+
 // chatDoc is what counts in a whole answer or in one chunk of a stream.
-type chatDoc struct{ id, model, choices, usage, fault []byte }
+type chatDoc struct{ id, created, model, tier, choices, usage, fault []byte }
 
 // read tells whether data is one JSON object.
 func (d *chatDoc) read(data []byte) bool {
@@ -14,8 +58,12 @@ func (d *chatDoc) read(data []byte) bool {
 		switch string(plainKey(m.key)) {
 		case "id":
 			d.id = m.val
+		case "created":
+			d.created = m.val
 		case "model":
 			d.model = m.val
+		case "service_tier":
+			d.tier = m.val
 		case "choices":
 			d.choices = m.val
 		case "usage":
@@ -28,6 +76,9 @@ func (d *chatDoc) read(data []byte) bool {
 	i := skipSpace(m.p, m.i)
 	return i < len(m.p) && m.p[i] == '}' && skipSpace(m.p, i+1) == len(m.p)
 }
+
+// failed tells whether there is an error.
+func (d *chatDoc) failed() bool { return KindOf(d.fault) == Object || nonEmptyString(d.fault) }
 
 // chatChoice is an element of choices: of a whole answer with a message, of a
 // chunk with a delta.
@@ -49,7 +100,7 @@ func readChoice(raw []byte) (c chatChoice) {
 
 // chatSaid is what a message or a delta says. reasoning is a string with
 // content or nil; some providers call it reasoning, others reasoning_content.
-type chatSaid struct{ text, reasoning, calls []byte }
+type chatSaid struct{ text, refusal, reasoning, calls []byte }
 
 func readSaid(raw []byte) (s chatSaid) {
 	var plain []byte
@@ -57,6 +108,8 @@ func readSaid(raw []byte) (s chatSaid) {
 		switch string(plainKey(m.key)) {
 		case "content":
 			s.text = m.val
+		case "refusal":
+			s.refusal = m.val
 		case "reasoning_content":
 			s.reasoning = m.val
 		case "reasoning":

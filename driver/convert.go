@@ -2,6 +2,7 @@ package driver
 
 import (
 	"bytes"
+	"time"
 
 	"headrace/sse"
 )
@@ -12,12 +13,13 @@ import (
 // of requests at once.
 //
 // A converter reads what strangers send. It answers hostile JSON with an
-// error, never with a panic, and buffers no stream.
+// error, never with a panic, and holds no event of a stream back.
 type Converter interface {
 	// Pair is what the converter converts between.
 	Pair() (client, provider Proto)
 	// Request appends the provider's request body for the client's. The
-	// error's text is the error_msg of a 400; nothing is appended then.
+	// error's text is the error_msg of a 400; nothing is appended then. src
+	// may be read until the answer is complete.
 	Request(dst []byte, src *Body, st *ConvState) ([]byte, error)
 	// AppendResponse appends the client's answer for a provider's whole
 	// answer. The error's text is the body of a 500. status is the
@@ -32,27 +34,45 @@ type Converter interface {
 	AppendEnd(dst []byte, clean bool, st *ConvState) []byte
 }
 
+// Faulter is a Converter that makes the event itself which ends a broken stream,
+// where Protocol.AppendFault cannot know all of it.
+type Faulter interface {
+	Converter
+	// AppendFault is Protocol.AppendFault for a stream that is not Ended.
+	AppendFault(dst []byte, code, message string, st *ConvState) []byte
+}
+
 // ConvState is what a converter remembers of one exchange. The zero value is
 // ready; it is reused by Reset and belongs to one goroutine.
 type ConvState struct {
 	// Model is llm_model and RequestModel what the client asked for; set by
 	// the caller before Request. They are read until the answer is complete.
 	Model, RequestModel []byte
+	// ID and Start are the request's own, for answers that need an id and a
+	// time where the provider gives none.
+	ID    []byte
+	Start time.Time
 
 	names      toolNames // names that the provider was given for tools
 	toMessages messageStream
+	toResponse responseStream
+	toChunks   chunkStream
 }
 
 // Reset makes st ready for another exchange and keeps its memory.
 func (st *ConvState) Reset() {
-	st.Model, st.RequestModel = nil, nil
+	st.Model, st.RequestModel, st.ID, st.Start = nil, nil, nil, time.Time{}
 	st.names.reset()
 	st.toMessages.reset()
+	st.toResponse.reset()
+	st.toChunks.reset()
 }
 
 // Ended tells whether the client has got the end of its stream, message or
 // error: nothing may be added any more, whatever the provider does next.
-func (st *ConvState) Ended() bool { return st.toMessages.stopped }
+func (st *ConvState) Ended() bool {
+	return st.toMessages.stopped || st.toResponse.stopped || st.toChunks.stopped
+}
 
 // converters are tried in this order where a provider does not speak the
 // client's protocol itself. Those of APISIX come first; the others are ours
@@ -63,6 +83,8 @@ var converters = [...]struct {
 }{
 	{anthropicToChat{}, false},
 	{embeddingsToPredict{}, false},
+	{responsesToChat{}, true},
+	{chatToAnthropic{}, true},
 }
 
 // converterFor returns the converter from client to one of the protocols that
@@ -125,4 +147,32 @@ func firstOf(raw []byte) []byte {
 		return e.val
 	}
 	return nil
+}
+
+// isFault tells whether a member named error reports one.
+func isFault(raw []byte) bool {
+	k := KindOf(raw)
+	return k == Object || k == String
+}
+
+// fault is an error as OpenAI and Anthropic tell it. Its fields are JSON as it
+// stands there, nil for what is not.
+type fault struct{ kind, code, message []byte }
+
+// readFault reads an error object; of some providers the error is a text.
+func readFault(raw []byte) (f fault) {
+	if KindOf(raw) == String {
+		f.message = raw
+	}
+	for m := membersOf(raw); m.next(); {
+		switch string(plainKey(m.key)) {
+		case "type":
+			f.kind = m.val
+		case "code":
+			f.code = m.val
+		case "message":
+			f.message = m.val
+		}
+	}
+	return f
 }

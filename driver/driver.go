@@ -52,6 +52,8 @@ type Instance struct {
 	tail      []byte   // auth.header, content-type, and content-length up to its value
 	openAI    []byte   // the same without what only Anthropic's API reads
 	apiKey    []byte   // x-api-key of auth.header
+	anthropic []byte   // tail without what only OpenAI's API reads, with the key of a bearer token
+	keyed     bool     // there are credentials of the instance's own
 	authNames []string // of auth.header, lower case
 	headers   Pairs    // auth.header, resolved
 	args      Pairs    // auth.query, resolved

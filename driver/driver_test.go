@@ -169,9 +169,13 @@ func TestOlderForm(t *testing.T) {
 
 // The paths of 3.1 and the refusals of 2.4.
 func TestRoute(t *testing.T) {
+	strict := false
 	f := func(provider string, client Proto, path, refuse string) {
 		t.Helper()
-		in := compile(t, `{"provider":"`+provider+`","auth":{}}`)
+		in, err := CompileInstance("i", &Config{Provider: provider, Strict: strict}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
 		target, text := in.Route(client)
 		want := client
 		if c := in.Converter(client); c != nil {
@@ -197,10 +201,19 @@ func TestRoute(t *testing.T) {
 		f(p, AnthropicMessages, path, "")
 		f(p, Passthrough, "", "")
 		f(p, OpenAIEmbeddings, "", "provider "+p+" does not support openai-embeddings protocol (supported: openai-chat)")
-		f(p, OpenAIResponses, "", "provider "+p+" does not support openai-responses protocol (supported: openai-chat)")
+		f(p, OpenAIResponses, path, "")
 	}
 	f("anthropic", AnthropicMessages, "/v1/messages", "")
 	f("anthropic", OpenAIChat, "/v1/chat/completions", "")
+	f("anthropic", OpenAIResponses, "/v1/chat/completions", "")
+
+	// What APISIX does not convert.
+	strict = true
+	for _, p := range []string{"deepseek", "aimlapi", "openrouter", "gemini", "azure-openai"} {
+		f(p, OpenAIResponses, "", "provider "+p+" does not support openai-responses protocol (supported: openai-chat)")
+	}
+	f("deepseek", AnthropicMessages, "/chat/completions", "")
+	f("openai", OpenAIResponses, "/v1/responses", "")
 	f("anthropic", OpenAIResponses, "", "provider anthropic does not support openai-responses protocol (supported: anthropic-messages, openai-chat)")
 }
 

@@ -72,6 +72,7 @@ func (in *Instance) compileHead(auth *Auth, r *resolver) error {
 	}
 	in.tail = append(in.tail, contentLength...)
 	in.compileOpenAI(lines)
+	in.compileAnthropic(lines)
 
 	var args Pairs
 	for _, p := range auth.Query {
@@ -125,13 +126,17 @@ func (in *Instance) AppendHead(dst []byte, rq *HeadInput) ([]byte, error) {
 	from := len(dst)
 	dst = in.appendClient(dst, rq)
 	dst = in.appendExtra(dst, rq.Extra)
+	end := len(dst)
 	if in.gcp != nil && len(rq.Bearer) > 0 {
 		dst = appendValue(append(dst, "authorization: Bearer "...), rq.Bearer)
 		dst = append(dst, '\r', '\n')
 	}
-	if rq.toOpenAI() {
+	switch {
+	case rq.toOpenAI():
 		dst = in.appendOpenAI(dst, from)
-	} else {
+	case rq.toAnthropic():
+		dst = in.appendAnthropic(dst, from, end)
+	default:
 		dst = append(dst, in.tail...)
 	}
 	dst = strconv.AppendInt(dst, int64(rq.ContentLength), 10)

@@ -41,3 +41,54 @@ func TestHeadConverted(t *testing.T) {
 		}
 	}
 }
+
+// OpenAI's head for Anthropic's API.
+func TestHeadToAnthropic(t *testing.T) {
+	const version = "anthropic-version: 2023-06-01\r\n"
+	f := func(auth, headers, extra, want string) {
+		t.Helper()
+		in := compile(t, `{"provider":"anthropic","provider_conf":{"api":"native"},"auth":`+auth+`}`)
+		rq := HeadInput{Client: OpenAIChat, Target: AnthropicMessages, Headers: []byte(headers), Extra: []byte(extra), ContentLength: 7, Bearer: []byte("gcp")}
+		got, err := in.AppendHead([]byte("keep"), &rq)
+		want = "keepPOST /v1/messages HTTP/1.1\r\nhost: api.anthropic.com\r\n" + want + "content-type: application/json\r\ncontent-length: 7\r\n\r\n"
+		if err != nil || string(got) != want {
+			t.Errorf("%s %q: %v\n got %q\nwant %q", auth, headers, err, got, want)
+		}
+		if n := testing.AllocsPerRun(10, func() { got, _ = in.AppendHead(got[:0], &rq) }); n != 0 && !underRace {
+			t.Errorf("%s %q: %v allocations", auth, headers, n)
+		}
+	}
+	const none = `{}`
+	header := func(members string) string { return `{"header":{` + members + `}}` }
+	f(none, "", "", version)
+	f(none, "Authorization: Bearer k\r\nUser-Agent: u\r\n", "", "user-agent: u\r\nx-api-key: k\r\n"+version)
+	f(none, "authorization: bEARER  k \r\n", "", "x-api-key: k\r\n"+version)
+	f(none, "X-Api-Key: a\r\nAuthorization: Bearer k\r\n", "", "x-api-key: a\r\n"+version)
+	f(none, "X-Api-Key:\r\nAuthorization: Bearer k\r\n", "", "x-api-key: k\r\n"+version)
+	f(none, "X-Api-Key: a\r\n", "", "x-api-key: a\r\n"+version)
+	f(none, "Authorization: Bearer sk-ant-oat01-x\r\n", "", "authorization: Bearer sk-ant-oat01-x\r\n"+version)
+	f(none, "Authorization: Basic eA==\r\n", "", "authorization: Basic eA==\r\n"+version)
+	f(none, "Authorization: Bearer \r\n", "", "authorization: Bearer\r\n"+version)
+	f(none, "Authorization: Bearer k\r\n", "authorization: Bearer p\r\n", "x-api-key: p\r\n"+version)
+
+	// The route's credentials stand for the client's, whatever those are.
+	f(header(`"X-Api-Key":"a"`), "Authorization: Bearer k\r\nX-Api-Key: c\r\nA: 1\r\n", "", "a: 1\r\n"+version+"x-api-key: a\r\n")
+	f(header(`"x-api-key":"a"`), "Authorization: Bearer sk-ant-oat01-x\r\n", "", version+"x-api-key: a\r\n")
+	f(header(`"Authorization":"Bearer a"`), "Authorization: Bearer k\r\nX-Api-Key: c\r\n", "", version+"x-api-key: a\r\n")
+	f(header(`"Authorization":"Bearer sk-ant-oat01-a"`), "Authorization: Bearer k\r\nX-Api-Key: c\r\n", "", version+"authorization: Bearer sk-ant-oat01-a\r\n")
+	f(header(`"Authorization":"Basic eA=="`), "X-Api-Key: c\r\n", "", version+"authorization: Basic eA==\r\n")
+	f(header(`"Authorization":"Bearer b","x-api-key":"a"`), "", "", version+"authorization: Bearer b\r\nx-api-key: a\r\n")
+	f(`{"header":{"Authorization":"Bearer a"},"gcp":{}}`, "Authorization: Bearer k\r\nX-Api-Key: c\r\n", "", "authorization: Bearer gcp\r\n"+version)
+
+	f(none, "Anthropic-Version: 2024-01-01\r\nAnthropic-Beta: b\r\n", "", "anthropic-version: 2024-01-01\r\nanthropic-beta: b\r\n")
+	f(header(`"Anthropic-Version":"v"`), "Anthropic-Version: 2024-01-01\r\n", "", "anthropic-version: v\r\n")
+	f(header(`"OpenAI-Beta":"b","X-Stainless-X":"x","B":"2"`), "OpenAI-Organization: o\r\nopenai-project: p\r\nX-Stainless-Lang: js\r\nOpenAIx: 1\r\n", "openai-x: 1\r\nX-Id: 4\r\n",
+		"openaix: 1\r\nx-id: 4\r\n"+version+"b: 2\r\n")
+
+	// Nothing of this on Anthropic's layer of OpenAI's protocol.
+	in := compile(t, `{"provider":"anthropic","auth":{}}`)
+	got, _ := in.AppendHead(nil, &HeadInput{Client: OpenAIChat, Target: OpenAIChat, Headers: []byte("Authorization: Bearer k\r\nOpenAI-Beta: b\r\n"), ContentLength: 7})
+	if want := "POST /v1/chat/completions HTTP/1.1\r\nhost: api.anthropic.com\r\nauthorization: Bearer k\r\nopenai-beta: b\r\ncontent-type: application/json\r\ncontent-length: 7\r\n\r\n"; string(got) != want {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
+}

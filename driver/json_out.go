@@ -1,5 +1,23 @@
 package driver
 
+import "strconv"
+
+// builder writes the request that a client's body becomes.
+type builder struct {
+	jsonOut
+	src *Body
+}
+
+// get is a top-level member of the client's body; null counts as absent.
+func (b *builder) get(key string) []byte { return notNull(rawOf(b.src, key)) }
+
+// copy writes the client's member from, if there is one, under name.
+func (b *builder) copy(name, from string) {
+	if raw := b.get(from); raw != nil {
+		b.member(name, raw)
+	}
+}
+
 // jsonOut writes JSON by hand. Whether a comma is due is told by the byte
 // before: after an opening brace or bracket there is none.
 type jsonOut struct{ dst []byte }
@@ -22,6 +40,12 @@ func (o *jsonOut) member(name string, raw []byte) {
 func (o *jsonOut) text(name, value string) {
 	o.key(name)
 	o.dst = append(append(append(o.dst, '"'), value...), '"')
+}
+
+// number writes a member whose value is an integer.
+func (o *jsonOut) number(name string, value int64) {
+	o.key(name)
+	o.dst = strconv.AppendInt(o.dst, value, 10)
 }
 
 // next begins an element of the array that is open.

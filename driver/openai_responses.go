@@ -2,6 +2,7 @@ package driver
 
 import (
 	"bytes"
+	"strconv"
 
 	"headrace/sse"
 )
@@ -145,11 +146,16 @@ func responsesUsage(raw []byte) (u Usage) {
 // AppendFault writes the error event of the official API. Its sequence number
 // is 0: the gateway does not count the provider's events.
 func (openaiResponses) AppendFault(dst []byte, code, message string) []byte {
+	return appendResponsesFault(dst, code, message, 0)
+}
+
+func appendResponsesFault(dst []byte, code, message string, sequence int64) []byte {
 	dst = append(dst, "event: error\ndata: {\"type\":\"error\",\"code\":"...)
 	dst = AppendString(dst, []byte(code))
 	dst = append(dst, `,"message":`...)
 	dst = AppendString(dst, []byte(message))
-	return append(dst, ",\"param\":null,\"sequence_number\":0}\n\n"...)
+	dst = strconv.AppendInt(append(dst, `,"param":null,"sequence_number":`...), sequence, 10)
+	return append(dst, "}\n\n"...)
 }
 
 func (openaiResponses) LogMessages(b *Body) []byte { return rawOf(b, "input") }

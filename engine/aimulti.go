@@ -110,7 +110,11 @@ func newAIMulti(raw []byte, env *plugin.Env) (any, error) {
 		algo = lb.CHash
 		m.key = newHashKey(&c.Balancer)
 	}
-	held, err := env.State(balanceKey(env.RouteID), func() (any, error) { return newRouteBalance(e, env.RouteID), nil })
+	key := balanceKey(env.RouteID)
+	if strings.HasPrefix(env.Source, "consumer") { // or a group of them: not what others of the route rotate through
+		key += " " + env.Source
+	}
+	held, err := env.State(key, func() (any, error) { return newRouteBalance(e, env.RouteID), nil })
 	if err != nil {
 		return nil, err
 	}

@@ -147,8 +147,12 @@ func (f *flow) call(in *instance) failure {
 		return f.transportFault(in, a, err)
 	}
 	f.Source = "upstream"
+	f.noteUpstreamID()
 	h := &f.ex.Head
 	a.Status = h.Status
+	if h.Status == fasthttp.StatusUnauthorized || h.Status == fasthttp.StatusForbidden {
+		f.e.refused(f.rt)
+	}
 	bad := f.ai.isFault(h.Status)
 	if !bad {
 		in.counts[outcomeAnswered].Inc()

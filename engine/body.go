@@ -27,8 +27,8 @@ const (
 	bodyBroken                  // it did not arrive; see flow.bodyErr
 )
 
-// readBody reads the client's body into f.raw, or what a condition of a route
-// has left to read. A declared length above limit is refused before anything is
+// readBody reads the client's body into f.raw, or what others have left to
+// read of it. A declared length above limit is refused before anything is
 // read; otherwise memory grows with what arrives, whatever length was declared.
 func (f *flow) readBody(limit int64) plugin.Verdict {
 	if f.body == bodyBroken {

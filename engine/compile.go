@@ -9,7 +9,6 @@ import (
 
 	"github.com/dgraph-io/ristretto/v2"
 
-	"headrace/conf"
 	"headrace/driver/wire"
 	"headrace/plugin"
 )
@@ -30,7 +29,13 @@ type Route struct {
 	websocket bool
 
 	holds []string // keys of long-lived state in use
+	refs  []string // to secret managers
 	cost  int64
+
+	variants sync.Map // *Route by variantKey, see variant.go
+	base     *Route   // of a variant; nil: it is none
+	variant  variantKey
+	fresh    []step[plugin.Rewriter] // of a variant: rewrite phases that have not run yet
 }
 
 // routeKey is everything that a compiled route was made from.
@@ -57,7 +62,7 @@ func newRouteCache(budget int64) (*routeCache, error) {
 	}
 	forget := func(it *ristretto.Item[*Route]) {
 		if rt := it.Value; rt != nil {
-			rt.entry.hot.at.CompareAndSwap(rt, nil)
+			rt.forget()
 		}
 	}
 	return ristretto.NewCache(&ristretto.Config[uint64, *Route]{
@@ -90,17 +95,41 @@ func (e *Engine) route(s *Snapshot, ent *entry) (*Route, error) {
 	return rt, nil
 }
 
-// hash is the key of a compiled route in the cache: all that it was made from.
+// hash is the key of a compiled route in the cache.
+func (rt *Route) hash() uint64 {
+	h := rt.id.hash()
+	if rt.base != nil {
+		h ^= maphash.Comparable(cowSeed, rt.variant)
+	}
+	return h
+}
+
+// hash stands for all that a route was made from.
 func (k routeKey) hash() uint64 {
 	const odd = 0x9e3779b97f4a7c15
 	return (maphash.String(cowSeed, k.id)^uint64(k.rev))*odd ^ k.derived*odd
 }
 
+// forget takes a route out of the place where requests find it.
+func (rt *Route) forget() {
+	if rt.base != nil {
+		rt.base.variants.CompareAndDelete(rt.variant, rt)
+		return
+	}
+	rt.entry.hot.at.CompareAndSwap(rt, nil)
+}
+
 // dropRoute forgets what was compiled for an entry that is no longer in force.
 func (e *Engine) dropRoute(ent *entry) {
-	if rt := ent.hot.at.Swap(nil); rt != nil {
-		e.cache.Del(rt.id.hash())
+	rt := ent.hot.at.Swap(nil)
+	if rt == nil {
+		return
 	}
+	e.cache.Del(rt.id.hash())
+	rt.variants.Range(func(_, v any) bool {
+		e.cache.Del(v.(*Route).hash())
+		return true
+	})
 }
 
 // refusal is why a route that exists does not serve: a plugin that guards it
@@ -111,24 +140,34 @@ func (r refusal) Error() string { return string(r) }
 
 // compile merges what makes up a route and binds its plugins.
 func (e *Engine) compile(s *Snapshot, ent *entry) (*Route, error) {
-	rt := &Route{id: routeKey{ent.id, ent.rev, s.derived}, entry: ent}
-	cfg, found := e.registry.CheckRoute(ent.item.Raw)
-	if f := worst(found, Refused); f != nil {
+	m, err := e.merge(s, ent)
+	if err != nil {
+		return nil, err
+	}
+	return e.bind(s, ent, m)
+}
+
+// bind makes the route that was merged.
+func (e *Engine) bind(s *Snapshot, ent *entry, m *merged) (*Route, error) {
+	if f := worst(m.found, Refused); f != nil {
 		return nil, refusal(f.Text)
 	}
-	rt.infos = routeInfos(ent, cfg)
-	if err := e.routeUpstream(rt, cfg); err != nil {
+	rt := &Route{id: routeKey{ent.id, ent.rev, s.derived}, entry: ent}
+	rt.infos = routeInfos(ent, m)
+	if err := e.routeUpstream(rt, m); err != nil {
 		return nil, err
 	}
 	var bound []*plugin.Bound
-	for _, m := range cfg.Plugins {
-		spec := e.registry.Spec(m.Name)
+	for _, p := range m.plugins {
+		spec := e.registry.Spec(p.Name)
 		if spec == nil {
 			continue // warned about when it was loaded
 		}
-		b, err := spec.Bind(m.Conf, e.env(s, ent.id, rt))
+		env := e.env(s, ent.id, rt)
+		env.Source = p.source
+		b, err := spec.Bind(p.Conf, env)
 		if err != nil {
-			return nil, fmt.Errorf("plugin %s: %w", m.Name, err)
+			return nil, fmt.Errorf("plugin %s: %w", p.Name, err)
 		}
 		if b.Disabled {
 			continue
@@ -137,12 +176,15 @@ func (e *Engine) compile(s *Snapshot, ent *entry) (*Route, error) {
 			ai.bound = b
 			rt.ai = ai
 		}
+		rt.cost += int64(len(p.Conf)) * 4
 		bound = append(bound, b)
 	}
 	slices.SortStableFunc(bound, func(a, b *plugin.Bound) int { return b.Priority - a.Priority })
 	rt.chain = newChain(bound)
-	rt.metrics = e.metrics.route(s, rt, bound)
-	rt.cost = int64(len(ent.item.Raw))*4 + 4<<10
+	if rt.metrics = m.metrics; rt.metrics == nil {
+		rt.metrics = e.metrics.route(s, rt, bound)
+	}
+	rt.cost += int64(len(ent.item.Raw)) + 4<<10
 	if rt.ai != nil && rt.ai.multi != nil && rt.ai.multi.semantic != nil {
 		rt.cost += rt.ai.multi.semantic.cost()
 	}
@@ -150,7 +192,8 @@ func (e *Engine) compile(s *Snapshot, ent *entry) (*Route, error) {
 }
 
 // routeInfos makes what a matched pattern is called in variables and labels.
-func routeInfos(ent *entry, cfg *conf.Route) []plugin.Info {
+func routeInfos(ent *entry, m *merged) []plugin.Info {
+	cfg := m.cfg
 	hosts := ent.hosts
 	if len(hosts) == 0 {
 		hosts = []string{""}
@@ -159,7 +202,7 @@ func routeInfos(ent *entry, cfg *conf.Route) []plugin.Info {
 	for _, h := range hosts {
 		for _, u := range ent.uris {
 			infos = append(infos, plugin.Info{
-				RouteID: ent.id, RouteName: cfg.Name, ServiceID: string(cfg.ServiceID),
+				RouteID: ent.id, RouteName: cfg.Name, ServiceID: string(cfg.ServiceID), ServiceName: m.serviceName,
 				MatchedURI: u, MatchedHost: h, Labels: cfg.Labels,
 			})
 		}
@@ -179,6 +222,10 @@ func (rt *Route) info(c *candidate) *plugin.Info {
 
 // env is what the plugins of one owner get.
 func (e *Engine) env(s *Snapshot, owner string, rt *Route) *plugin.Env {
+	refs := &s.refs
+	if rt != nil {
+		refs = &rt.refs
+	}
 	return &plugin.Env{
 		Log:     e.log,
 		RouteID: owner,
@@ -193,11 +240,8 @@ func (e *Engine) env(s *Snapshot, owner string, rt *Route) *plugin.Env {
 			}
 			return e.state.get(key, make)
 		},
-		Resolve: func(ref string) (string, error) {
-			v, _, err := conf.Resolve(ref, e.opts.Env)
-			return v, err
-		},
-		Owner: &owned{e, rt},
+		Resolve: e.resolver(refs, rt != nil),
+		Owner:   &owned{e, rt},
 	}
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -21,6 +22,11 @@ type conn struct {
 	e     *Engine
 	watch wire.Token
 	times *clientTimes
+
+	tls      *tls.Conn // nil: plain; Conn otherwise
+	shaken   bool      // the handshake is done
+	sni      string    // lower case
+	verified bool      // the client has shown a good certificate
 
 	// Reading; owned by whoever reads at the time.
 	phase   phase
@@ -140,6 +146,11 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	if c.dry {
 		return 0, errDry
+	}
+	if c.tls != nil && !c.shaken {
+		if err := c.shake(); err != nil {
+			return 0, err
+		}
 	}
 	switch c.phase {
 	case phaseIdle:

@@ -23,14 +23,27 @@ func (f *flow) convert(in *instance) failure {
 	}
 	f.cst.Reset()
 	f.cst.Model, f.cst.RequestModel = f.Model, f.RequestModel
+	f.cst.ID, f.cst.Start = f.ID[:], f.Times.Start
 	var err error
 	if f.converted, err = f.conv.Request(f.converted[:0], &f.Body, &f.cst); err == nil {
 		err = f.out.Load(f.converted)
 	}
 	if err != nil {
-		return failure{status: fasthttp.StatusBadRequest, contentType: plugin.JSON, body: messageBody("error_msg", err.Error())}
+		body := messageBody("error_msg", err.Error())
+		if driver.IsExtension(f.conv) {
+			body = refusalBody(err.Error())
+		}
+		return failure{status: fasthttp.StatusBadRequest, contentType: plugin.JSON, body: body}
 	}
 	return failure{}
+}
+
+// refusalBody says why a request cannot be converted where APISIX has no say:
+// also where the clients of OpenAI and Anthropic look for it.
+func refusalBody(text string) []byte {
+	b := appendJSONString([]byte(`{"error_msg":`), text)
+	b = appendJSONString(append(b, `,"error":{"message":`...), text)
+	return append(b, `,"type":"invalid_request_error"}}`+"\n"...)
 }
 
 // convertedAnswer passes a whole answer on in the client's protocol. A body

@@ -19,6 +19,12 @@ func (m *cowMap[V]) get(id string) (V, bool) {
 	return v, ok
 }
 
+// getBytes is get for an id that is not a string yet; it does not allocate.
+func (m *cowMap[V]) getBytes(id []byte) (V, bool) {
+	v, ok := m.shards[uint8(maphash.Bytes(cowSeed, id))][string(id)]
+	return v, ok
+}
+
 func (m *cowMap[V]) len() int { return m.n }
 
 func (m *cowMap[V]) each(f func(id string, v V)) {

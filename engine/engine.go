@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,50 +14,11 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"headrace/conf"
+	"headrace/conf/secret"
 	"headrace/driver/vertex"
 	"headrace/driver/wire"
 	"headrace/plugin"
-	"headrace/plugin/logfile"
 )
-
-// Options of an Engine. Zero durations and sizes mean the defaults given.
-type Options struct {
-	Log     *slog.Logger
-	Strict  bool   // headrace.compat is strict: nothing beyond what APISIX answers
-	Version string // after "headrace/" in the Server header; empty: none
-	Env     conf.Env
-
-	MaxHead       int           // bytes of a request's head: 16 KiB
-	HeaderTimeout time.Duration // client_header_timeout: 60 s
-	BodyTimeout   time.Duration // client_body_timeout, between two reads: 60 s
-	SendTimeout   time.Duration // client_send_timeout, between two writes: 60 s
-	IdleTimeout   time.Duration // keepalive_timeout: 60 s
-
-	MaxBody       int64                  // client_max_body_size; 0: no limit but the plugin's own
-	PassHeaders   []string               // response headers of providers that clients get
-	PluginEnabled func(name string) bool // nil: all
-	RealIP        RealIP
-
-	Trusted         []netip.Prefix // apisix.trusted_addresses; nil: not written
-	DropUnderscores bool           // underscores_in_headers is off
-	MaxPostArgs     int64          // max_post_args_readable_size in bytes: 64 MiB; negative: no limit
-
-	NoHealthChecks bool // apisix.disable_upstream_healthcheck
-
-	RouteCacheBytes    int64 // budget of compiled routes; 0 switches the cache off
-	RouterByURI        bool  // apisix.router.http is radixtree_uri
-	RouterParams       bool  // or radixtree_uri_with_parameter
-	TrimTailSlash      bool  // apisix.delete_uri_tail_slash
-	ServletPaths       bool  // apisix.normalize_uri_like_servlet
-	KeepSlashes        bool  // apisix.match_uri_encoded_slash
-	ShowUpstreamStatus bool
-	Metrics            MetricsOptions
-	Wire               wire.Options // Watch is set by New
-
-	AccessLogFormat string // empty: DefaultAccessLogFormat
-	AccessLogEscape plugin.Escape
-	AccessLog       *logfile.File // nil: no access log
-}
 
 // Engine serves the traffic of one process. Make it with New, give it
 // listeners with Serve and configuration with Follow.
@@ -74,15 +35,24 @@ type Engine struct {
 	state    state
 	vectors  *vectorCache
 	tokens   *vertex.Cache
+	secrets  *secret.Manager
+	rotated  chan struct{} // a secret has another value
 	times    clientTimes
 
+	changing  sync.Mutex // held while a snapshot is made
 	snap      atomic.Pointer[Snapshot]
 	applied   atomic.Bool // a configuration was loaded once
 	accessLog accessLog
 	conns     connSet
-	streams   atomic.Int64
-	draining  atomic.Bool
-	stop      chan struct{}
+	leaving   chan struct{} // clients that are being turned away
+
+	certified      sync.Once
+	hasCertificate chan struct{}
+
+	streams  atomic.Int64
+	draining atomic.Bool
+	cutting  atomic.Bool // what is still open is being cut
+	stop     chan struct{}
 }
 
 // vectorBudget bounds the reference vectors of semantic routing, in bytes.
@@ -92,6 +62,10 @@ type stats struct {
 	requests *metrics.Counter
 	badItems *metrics.Counter
 	accepted *metrics.Counter
+
+	handshakes     *metrics.Counter // that failed
+	turnedAway     *metrics.Counter // clients above MaxConns
+	acceptFailures *metrics.Counter
 }
 
 // New makes an engine that knows no route yet: it answers 404 to everything.
@@ -114,12 +88,16 @@ func New(o Options, specs []plugin.Spec) (*Engine, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Env == nil {
+		o.Env = func(string) (string, bool) { return "", false }
+	}
 	if o.AccessLogFormat == "" {
 		o.AccessLogFormat = DefaultAccessLogFormat
 	}
 	e := &Engine{
-		opts: o, log: o.Log, registry: NewRegistry(specs, o.PluginEnabled), metrics: newMetrics(o.Metrics), stop: make(chan struct{}),
-		times: clientTimes{idle: o.IdleTimeout, head: o.HeaderTimeout, body: o.BodyTimeout, send: o.SendTimeout},
+		opts: o, log: o.Log, registry: NewRegistry(specs, o.PluginEnabled), metrics: newMetrics(o.Metrics), stop: make(chan struct{}), rotated: make(chan struct{}, 1), hasCertificate: make(chan struct{}),
+		leaving: make(chan struct{}, 32),
+		times:   clientTimes{idle: o.IdleTimeout, head: o.HeaderTimeout, body: o.BodyTimeout, send: o.SendTimeout},
 	}
 	e.accessLog = accessLog{plugin.CompileTemplate(o.AccessLogFormat, o.AccessLogEscape), o.AccessLog}
 	var err error
@@ -135,10 +113,12 @@ func New(o Options, specs []plugin.Spec) (*Engine, error) {
 	o.Wire.Watch = e.watch
 	e.wire = wire.NewClient(o.Wire)
 	e.tokens = e.newTokens()
+	e.secrets = e.newSecrets()
 	e.snap.Store(&Snapshot{router: &router{byURI: o.RouterByURI || o.RouterParams, params: o.RouterParams}})
 	e.registerStats()
 	e.server = e.newServer()
 	go e.expireState()
+	go e.followSecrets()
 	return e, nil
 }
 
@@ -202,7 +182,7 @@ func (e *Engine) Follow(ctx context.Context, src conf.Source, applied func(rev i
 			applied(rev)
 		}
 		err = src.Watch(ctx, rev, func(changes []conf.Change, rev int64) {
-			e.publish(e.snap.Load().apply(e, changes, rev))
+			e.change(func(s *Snapshot) *Snapshot { return s.apply(e, changes, rev) })
 			if applied != nil {
 				applied(rev)
 			}
@@ -217,7 +197,12 @@ func (e *Engine) Follow(ctx context.Context, src conf.Source, applied func(rev i
 // load makes the snapshot the given list: what is in force and not in the
 // list goes, what did not change stays as it is.
 func (e *Engine) load(items []conf.Item, rev int64) {
-	old := e.snap.Load()
+	e.change(func(old *Snapshot) *Snapshot { return old.become(e, items, rev) })
+	e.applied.Store(true)
+}
+
+// become is the snapshot that has the given items and no others.
+func (old *Snapshot) become(e *Engine, items []conf.Item, rev int64) *Snapshot {
 	var changes []conf.Change
 	listed := make(map[string]bool, len(items))
 	for _, it := range items {
@@ -235,14 +220,24 @@ func (e *Engine) load(items []conf.Item, rev int64) {
 		}
 	})
 	changes = append(changes, old.removed(items)...)
-	e.publish(old.apply(e, changes, rev))
-	e.applied.Store(true)
+	return old.apply(e, changes, rev)
+}
+
+// change puts in force what make makes of the snapshot in force, one change
+// after the other.
+func (e *Engine) change(make func(*Snapshot) *Snapshot) {
+	e.changing.Lock()
+	defer e.changing.Unlock()
+	e.publish(make(e.snap.Load()))
 }
 
 // publish puts a snapshot in force. Routes whose instances are checked are
 // compiled at once: health is watched before the first request asks for it.
 func (e *Engine) publish(s *Snapshot) {
 	e.snap.Store(s)
+	if s.certificates != nil {
+		e.certified.Do(func() { close(e.hasCertificate) })
+	}
 	for _, ent := range s.warm {
 		if _, err := e.route(s, ent); err != nil {
 			e.log.Error("cannot start the health checks of a route", "route_id", ent.id, "err", err)
@@ -277,10 +272,14 @@ func (e *Engine) Reopen() {
 // Streams returns how many streams are open.
 func (e *Engine) Streams() int64 { return e.streams.Load() }
 
+// Drain says that this engine is about to stop: Ready has an error from here on,
+// and every answer closes its connection. Clients are still accepted.
+func (e *Engine) Drain() { e.draining.Store(true) }
+
 // Shutdown stops accepting, lets requests and streams end and returns when all
 // have, or with ctx's error when it ends first: what is still open is cut then.
 func (e *Engine) Shutdown(ctx context.Context) error {
-	e.draining.Store(true)
+	e.Drain()
 	stopped := make(chan error, 1)
 	go func() { stopped <- e.server.ShutdownWithContext(ctx) }()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -295,6 +294,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 		}
 	}
 	if err != nil {
+		e.cutting.Store(true)
 		e.conns.closeAll()
 	}
 	if serr := <-stopped; err == nil {
@@ -311,6 +311,7 @@ func (e *Engine) Close() {
 	e.state.close()
 	e.vectors.close()
 	e.tokens.Close()
+	e.secrets.Close()
 	if e.cache != nil {
 		e.cache.Close()
 	}

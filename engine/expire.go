@@ -14,9 +14,8 @@ func (e *Engine) expireState() {
 			used := map[string]bool{}
 			e.snap.Load().routes.each(func(_ string, ent *entry) {
 				if rt := ent.hot.at.Load(); rt != nil {
-					for _, key := range rt.holds {
-						used[key] = true
-					}
+					rt.inUse(used)
+					rt.variants.Range(func(_, v any) bool { v.(*Route).inUse(used); return true })
 				}
 			})
 			e.snap.Load().routes.each(func(id string, ent *entry) {
@@ -28,10 +27,17 @@ func (e *Engine) expireState() {
 			for _, key := range e.snap.Load().holds {
 				used[key] = true
 			}
+			e.retainSecrets()
 			if now.Minute()%10 == 0 {
 				e.tokens.Sweep()
 			}
 			e.state.expire(now.Add(-stateIdle), func(key string) bool { return used[key] })
 		}
+	}
+}
+
+func (rt *Route) inUse(used map[string]bool) {
+	for _, key := range rt.holds {
+		used[key] = true
 	}
 }

@@ -120,8 +120,10 @@ func (f *flow) begin(e *Engine, ctx *fasthttp.RequestCtx) {
 	f.Req.Length = int64(len(f.Req.Method) + len(f.Req.URI) + len(f.Req.Protocol) + 4 + len(f.Req.Headers))
 	f.Req.Remote = addrPort(f.conn.RemoteAddr())
 	f.Req.Local = addrPort(f.conn.LocalAddr())
+	f.Req.TLS = f.conn.tls != nil
 	e.screen(&f.Req, f.Req.Remote.Addr())
 	f.Source = "apisix"
+	f.Directory = f.snap
 	f.newID()
 }
 

@@ -1,11 +1,13 @@
 package engine
 
 import (
-	"headrace/driver/wire"
+	"crypto/tls"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"headrace/driver/wire"
 )
 
 // view is a connection as the server sees it for one run of ServeConn. When a
@@ -93,11 +95,12 @@ type listener struct {
 	net.Listener
 	e     *Engine
 	times *clientTimes
+	tls   *tls.Config // nil: plain
 }
 
 // Accept waits for the next client.
 func (l *listener) Accept() (net.Conn, error) {
-	nc, err := l.Listener.Accept()
+	nc, err := l.accept()
 	if err != nil {
 		return nil, err
 	}
@@ -106,6 +109,10 @@ func (l *listener) Accept() (net.Conn, error) {
 	// the idle time of a kept one.
 	c.phase, c.headBy = phaseHead, time.Now().Add(l.times.head)
 	c.idle.Store(true)
+	if l.tls != nil {
+		c.tls = tls.Server(nc, l.tls)
+		c.Conn = c.tls
+	}
 	if fd, ok := wire.FD(nc); ok {
 		if c.watch, err = l.e.watch.Add(fd, c); err != nil {
 			l.e.log.Warn("cannot watch a client connection", "err", err)

@@ -33,20 +33,18 @@ func (f *flow) proxy() {
 	case limit > 0 && length > limit:
 		f.replyVerdict(f.tooLarge(length, limit))
 		return
-	case length >= 0 && length <= bodyInMemory, f.body != bodyAhead: // a condition may have read it
-		if v := f.readBody(max(bodyInMemory, int64(len(f.raw)))); v != 0 {
+	case f.body != bodyAhead: // a condition or a plugin has read it
+		if v := f.readBody(int64(len(f.raw))); v != 0 {
 			f.replyVerdict(v)
 			return
 		}
-		if length == -1 {
-			length = int64(len(f.raw))
-		}
-		if int64(len(f.raw)) < length { // the server takes it for a body that has ended
-			f.conn.unread = true
-			f.clientGone()
+		f.forwardHeld(up, length)
+	case length >= 0 && length <= bodyInMemory:
+		if v := f.readBody(bodyInMemory); v != 0 {
+			f.replyVerdict(v)
 			return
 		}
-		f.forward(up, f.raw, length)
+		f.forwardHeld(up, length)
 	default: // -1 in chunks, -2 none
 		f.Req.Length += int64(len(f.raw))
 		f.upload = upload{src: f.HTTP.RequestBodyStream(), ahead: f.raw, held: int64(len(f.raw)), limit: limit}

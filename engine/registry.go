@@ -130,7 +130,11 @@ func (r *Registry) CheckPlugins(raw json.RawMessage) []Finding {
 	if err := plugins.UnmarshalJSON(raw); err != nil {
 		return []Finding{{Level: Invalid, Field: "plugins", Text: "invalid configuration: property \"plugins\" validation failed: " + err.Error()}}
 	}
-	var found []Finding
+	return r.checkList(plugins)
+}
+
+// checkList is CheckPlugins for plugins that were taken apart.
+func (r *Registry) checkList(plugins conf.PluginList) (found []Finding) {
 	proxies := 0
 	for _, m := range plugins {
 		name := m.Name
@@ -148,7 +152,7 @@ func (r *Registry) CheckPlugins(raw json.RawMessage) []Finding {
 			case r.off[name]:
 				found = append(found, Finding{Refused, name, field, "plugin " + name + " is not in the list of enabled plugins"})
 			case !ok:
-				found = append(found, Finding{Invalid, name, field, "unknown plugin [" + name + "]"})
+				found = append(found, unknownPlugin(name))
 			case known.Lua():
 				found = append(found, Finding{Invalid, name, field, "plugin " + name + " is not supported: it needs a Lua runtime"})
 			case known.Refuse():
@@ -198,6 +202,14 @@ func (r *Registry) CheckItem(it conf.Item) []Finding {
 			return []Finding{{Level: Invalid, Text: "invalid configuration: " + err.Error()}}
 		}
 		return r.CheckPlugins(top.Plugins)
+	case conf.Services:
+		return r.checkService(it.Raw)
+	case conf.PluginConfigs:
+		return r.checkSet("plugin_config", it)
+	case conf.ConsumerGroups:
+		return r.checkSet("consumer_group", it)
+	case conf.Consumers:
+		return r.checkConsumer(it)
 	case conf.PluginMetadata:
 		spec := r.specs[it.ID]
 		if spec == nil || spec.Metadata == nil {
@@ -210,6 +222,10 @@ func (r *Registry) CheckItem(it conf.Item) []Finding {
 			return []Finding{{Level: Invalid, Text: "invalid configuration: " + err.Error()}}
 		}
 		return nil
+	case conf.SSLs:
+		return checkSSL(it.Raw)
+	case conf.Secrets:
+		return checkSecret(it)
 	case conf.Plugins:
 		if !json.Valid(it.Raw) {
 			return []Finding{{Level: Invalid, Text: "invalid configuration: wrong type: expected array"}}

@@ -135,18 +135,20 @@ func reversed(s string) string {
 
 // entry is one route of a snapshot, compiled only when a request needs it.
 type entry struct {
-	id       string
-	seq      uint64 // order of arrival
-	rev      int64
-	priority int
-	methods  methodSet
-	hosts    []string // lower case
-	uris     []string
-	when     *conditions // nil: none
-	item     conf.Item
-	checked  bool     // its instances have health checks
-	visible  bool     // status is 1
-	hot      hotRoute // see compile.go
+	id           string
+	seq          uint64 // order of arrival
+	rev          int64
+	priority     int
+	service      string // id, "" for none
+	pluginConfig string // id, "" for none
+	methods      methodSet
+	hosts        []string // lower case
+	uris         []string
+	when         *conditions // nil: none
+	item         conf.Item
+	checked      bool     // its instances have health checks
+	visible      bool     // status is 1
+	hot          hotRoute // see compile.go
 }
 
 // methodSet has a bit per method; none set means any method.

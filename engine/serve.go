@@ -17,6 +17,11 @@ func (e *Engine) serve(ctx *fasthttp.RequestCtx) {
 		f.replyError(fasthttp.StatusBadRequest, "conflicting message framing")
 		return
 	}
+	if f.Req.TLS && !f.snap.certificates.admits(f) {
+		e.log.Error("client certificate verification is not passed", "host", string(f.Req.Host), "sni", f.conn.sni)
+		f.replyBody(fasthttp.StatusBadRequest, plugin.JSON, messageBody("error_msg", "a verified client certificate for this host is required"))
+		return
+	}
 	globals := &f.snap.globals
 	c, v := f.match()
 	if v != 0 {
@@ -43,17 +48,17 @@ func (e *Engine) serve(ctx *fasthttp.RequestCtx) {
 	if err != nil {
 		e.log.Error("cannot serve route", "route_id", c.entry.id, "err", err)
 		f.Info = &plugin.Info{RouteID: c.entry.id, MatchedURI: c.pattern, MatchedHost: c.host}
-		text := "route is not usable"
-		if r, ok := err.(refusal); ok {
-			text += ": " + string(r) // names a plugin, nothing of its configuration
-		}
-		f.replyError(fasthttp.StatusServiceUnavailable, text)
+		f.replyVerdict(f.unusable(err))
 		return
 	}
 	f.rt = rt
 	f.Info = rt.info(c)
 	if v = globals.runRewrite(&f.Ctx); v == 0 {
 		v = rt.runRewrite(&f.Ctx)
+	}
+	if v == 0 && f.Consumer != nil {
+		v = f.identified()
+		rt = f.rt
 	}
 	if v == 0 {
 		v = globals.runAccess(&f.Ctx)

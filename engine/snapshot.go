@@ -2,7 +2,6 @@ package engine
 
 import (
 	"bytes"
-	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -21,119 +20,38 @@ type Snapshot struct {
 	router    *router
 	routes    cowMap[*entry]
 	upstreams cowMap[*upstreamEntry]
-	globals   chain
-	rules     map[string]conf.Item // global rules by id
-	metadata  map[string]conf.Item // plugin_metadata by plugin
-	seq       uint64
+
+	services      cowMap[*conf.Item]
+	pluginConfigs cowMap[*conf.Item]
+	groups        cowMap[*conf.Item]         // of consumers
+	people        cowMap[*person]            // consumers by username
+	keys          cowMap[[]*plugin.Consumer] // consumers by plugin and key, see directoryKey
+	certificates  *certificates              // nil: none
+	globals       chain
+	rules         map[string]conf.Item // global rules by id
+	metadata      map[string]conf.Item // plugin_metadata by plugin
+	secrets       map[string]conf.Item // secret managers by "<manager>/<id>"
+	seq           uint64
 
 	prometheus *prometheusPlugin // of a global rule, nil if none has it
 	noRoute    *routeMetrics     // of requests that no route matched
 	warm       []*entry          // new here, and to be compiled at once
 	holds      []string          // keys of long-lived state that global rules use
-}
-
-// Item returns one resource in force; only kinds that this version serves have any.
-func (s *Snapshot) Item(kind conf.Kind, id string) (it conf.Item, ok bool) {
-	switch kind {
-	case conf.Routes:
-		if e, found := s.routes.get(id); found {
-			return e.item, true
-		}
-	case conf.Upstreams:
-		if ent, found := s.upstreams.get(id); found {
-			return ent.item, true
-		}
-	case conf.GlobalRules:
-		it, ok = s.rules[id]
-	case conf.PluginMetadata:
-		it, ok = s.metadata[id]
-	}
-	return it, ok
-}
-
-// Items returns the resources of a kind in force, ordered by creation.
-func (s *Snapshot) Items(kind conf.Kind) (items []conf.Item) {
-	switch kind {
-	case conf.Routes:
-		s.routes.each(func(_ string, e *entry) { items = append(items, e.item) })
-	case conf.Upstreams:
-		s.upstreams.each(func(_ string, ent *upstreamEntry) { items = append(items, ent.item) })
-	case conf.GlobalRules:
-		items = slices.Collect(maps.Values(s.rules))
-	case conf.PluginMetadata:
-		items = slices.Collect(maps.Values(s.metadata))
-	}
-	slices.SortFunc(items, func(a, b conf.Item) int {
-		return cmp.Or(cmp.Compare(a.Created, b.Created), cmp.Compare(a.ID, b.ID))
-	})
-	return items
+	refs       []string          // to secret managers, of global rules
 }
 
 // Routes returns the number of routes.
 func (s *Snapshot) Routes() int { return s.routes.len() }
 
-// apply builds the snapshot that follows s. What is wrong with an item is
-// reported and the item left as it was: a bad one never takes a good one
-// down, and never its own last good version.
-func (s *Snapshot) apply(e *Engine, changes []conf.Change, rev int64) *Snapshot {
-	next := *s
-	next.Version++
-	next.warm = nil
-	next.Rev = rev
-	edit, ups := editMap(&s.routes), editMap(&s.upstreams)
-	globals := false
-	for i := range changes {
-		ch := &changes[i]
-		if !ch.Deleted && !e.admit(ch.Item) {
-			continue
-		}
-		switch ch.Kind {
-		case conf.Routes:
-			next.applyRoute(e, edit, ch)
-		case conf.Upstreams:
-			applyUpstream(e, ups, ch)
-		case conf.GlobalRules:
-			next.rules = withItem(next.rules, ch)
-			globals = true
-		case conf.PluginMetadata:
-			next.metadata = withItem(next.metadata, ch)
-			next.derived++
-			globals = true
-		}
-	}
-	next.routes, next.upstreams = *edit.m, *ups.m
-	if globals {
-		next.globals = e.compileGlobals(&next)
-		next.derived++
-	}
-	return &next
-}
-
-// admit logs what is to be said about an item and whether it may be used.
-func (e *Engine) admit(it conf.Item) bool {
-	found := e.registry.CheckItem(it)
-	for i := range found {
-		f := &found[i]
-		if f.Level < Invalid {
-			e.log.Warn(f.Text, "kind", it.Kind.String(), "id", it.ID)
-		}
-	}
-	bad := worst(found, Invalid)
-	if bad == nil {
-		return true
-	}
-	e.stats.badItems.Inc()
-	e.log.Error("failed to check item data of ["+it.Kind.String()+"] err:"+bad.Text, "kind", it.Kind.String(), "id", it.ID)
-	return false
-}
-
-func (s *Snapshot) applyRoute(e *Engine, edit *cowEdit[*entry], ch *conf.Change) {
+// applyRoute takes one change of a route over that was admitted.
+func (s *Snapshot) applyRoute(e *Engine, edit *cowEdit[*entry], a *admitted) {
+	ch := a.ch
 	old, had := edit.m.get(ch.ID)
-	if had && old.visible {
-		s.router = s.router.without(old)
-	}
 	if ch.Deleted {
 		if had {
+			if old.visible {
+				s.router = s.router.without(old)
+			}
 			edit.delete(ch.ID)
 			e.state.drop(balanceKey(ch.ID))
 			e.state.drop(routeUpstreamKey(ch.ID))
@@ -142,13 +60,22 @@ func (s *Snapshot) applyRoute(e *Engine, edit *cowEdit[*entry], ch *conf.Change)
 		}
 		return
 	}
-	rt, _ := e.registry.CheckRoute(ch.Raw) // admitted before
+	s.enter(e, edit, ch.Item, a.route)
+}
+
+// enter puts a route that was admitted in force, in the place of the one with
+// its id. rt is the item decoded.
+func (s *Snapshot) enter(e *Engine, edit *cowEdit[*entry], it conf.Item, rt *conf.Route) {
+	old, had := edit.m.get(it.ID)
+	if had && old.visible {
+		s.router = s.router.without(old)
+	}
 	ent := &entry{
-		id: ch.ID, rev: ch.Rev, item: ch.Item,
+		id: it.ID, rev: it.Rev, item: it, service: string(rt.ServiceID), pluginConfig: string(rt.PluginConfigID),
 		priority: int(rt.Priority), methods: methodsOf(rt.Methods), uris: allOf(rt.URI, rt.URIs), visible: rt.Enabled(),
 		when: newConditions(rt),
 	}
-	for _, h := range allOf(rt.Host, rt.Hosts) {
+	for _, h := range s.hostsOf(rt) {
 		ent.hosts = append(ent.hosts, strings.ToLower(h))
 	}
 	if had {
@@ -158,9 +85,9 @@ func (s *Snapshot) applyRoute(e *Engine, edit *cowEdit[*entry], ch *conf.Change)
 		s.seq++
 		ent.seq = s.seq
 	}
-	switch multi := rt.Plugins.Get(aiProxyMultiName); {
+	switch multi := s.lentPlugin(rt, aiProxyMultiName); {
 	case multi == nil:
-		e.state.drop(balanceKey(ch.ID))
+		e.state.drop(balanceKey(it.ID))
 	case bytes.Contains(multi, []byte(`"checks"`)):
 		ent.checked = true
 		s.warm = append(s.warm, ent)
@@ -170,7 +97,7 @@ func (s *Snapshot) applyRoute(e *Engine, edit *cowEdit[*entry], ch *conf.Change)
 	if ent.visible {
 		s.router = s.router.with(ent)
 	}
-	edit.set(ch.ID, ent)
+	edit.set(it.ID, ent)
 }
 
 // withItem returns a copy of a small map with one change.
@@ -189,7 +116,7 @@ func withItem(old map[string]conf.Item, ch *conf.Change) map[string]conf.Item {
 // compileGlobals makes the chain of all global rules. A plugin that stands in
 // two rules is dropped from all of them (gateway.md 1.6).
 func (e *Engine) compileGlobals(s *Snapshot) chain {
-	s.prometheus, s.noRoute, s.holds = nil, nil, nil
+	s.prometheus, s.noRoute, s.holds, s.refs = nil, nil, nil, nil
 	ids := slices.Sorted(maps.Keys(s.rules))
 	seen := make(map[string]int)
 	bodies := make(map[string]conf.PluginList)

@@ -141,6 +141,9 @@ func (f *flow) relayAll() (keep bool) {
 		f.err = f.lateFault(f.err)
 	}
 	keep = f.keep && f.err == nil
+	if f.conn.tls != nil && f.framing == sse.UntilClose && sse.Broken(f.err) {
+		f.conn.tls.NetConn().Close() // without the goodbye that would make it look whole
+	}
 	f.finish(f.err)
 	return keep
 }
@@ -228,6 +231,9 @@ func (f *flow) AppendFault(dst []byte, cause error) []byte {
 	if cause == sse.ErrStalled {
 		code, text = "upstream_stream_timeout", "the upstream stopped sending before the stream was complete"
 	}
+	if c, ok := f.conv.(driver.Faulter); ok {
+		return c.AppendFault(dst, code, text, &f.cst)
+	}
 	return driver.Of(f.Proto).AppendFault(dst, code, text)
 }
 
@@ -238,6 +244,7 @@ func (f *flow) Settle(st *sse.Stats, cause error) {
 	if f.proxied {
 		f.settleProxy(a, st.BytesIn)
 	} else {
+		f.endStream(cause)
 		f.Times.FirstToken, f.Times.Upstream = st.FirstByte, st.LastByte
 		a.Length, a.Total = st.BytesIn, st.LastByte
 	}

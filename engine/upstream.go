@@ -239,7 +239,8 @@ func applyUpstream(e *Engine, edit *cowEdit[*upstreamEntry], ch *conf.Change) {
 
 // routeUpstream compiles what a route says about its upstream. An AI proxy
 // gets along without: there an upstream that cannot be used is left out.
-func (e *Engine) routeUpstream(rt *Route, cfg *conf.Route) error {
+func (e *Engine) routeUpstream(rt *Route, m *merged) error {
+	cfg := m.cfg
 	rt.upID, rt.websocket = string(cfg.UpstreamID), cfg.EnableWebsocket
 	if cfg.Timeout != nil {
 		tm := upstreamTimeouts(cfg.Timeout)
@@ -250,30 +251,9 @@ func (e *Engine) routeUpstream(rt *Route, cfg *conf.Route) error {
 	}
 	key := routeUpstreamKey(rt.id.id)
 	up, err := e.compileUpstream(key, cfg.Upstream)
-	if err != nil && !cfg.AIProxy() {
+	if err != nil && !m.has(aiProxyName) && !m.has(aiProxyMultiName) {
 		return err
 	}
 	rt.up, rt.holds = up, append(rt.holds, key)
 	return nil
-}
-
-// removed returns the deletions that make the snapshot the given list, but for
-// routes.
-func (s *Snapshot) removed(items []conf.Item) (changes []conf.Change) {
-	type name struct {
-		kind conf.Kind
-		id   string
-	}
-	listed := make(map[name]bool, len(items))
-	for _, it := range items {
-		listed[name{it.Kind, it.ID}] = true
-	}
-	for _, kind := range []conf.Kind{conf.Upstreams, conf.GlobalRules, conf.PluginMetadata} {
-		for _, it := range s.Items(kind) {
-			if !listed[name{kind, it.ID}] {
-				changes = append(changes, conf.Change{Item: conf.Item{Kind: kind, ID: it.ID}, Deleted: true})
-			}
-		}
-	}
-	return changes
 }

@@ -1,6 +1,14 @@
 package plugin
 
-import "headrace/conf/schema"
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/bytedance/sonic"
+
+	"headrace/conf"
+	"headrace/conf/schema"
+)
 
 // Consumer is a caller as an auth plugin finds it: a consumer by one of its
 // credentials (gateway.md 5.1). It is immutable and shared by all requests.
@@ -41,6 +49,49 @@ type CredentialSpec struct {
 	New func(raw []byte) (any, error)
 }
 
+// Validate checks the consumer's side of a configuration, its references
+// unresolved, and returns it without _meta and with its defaults filled in.
+func (s *CredentialSpec) Validate(raw []byte) (config []byte, err error) {
+	if config, _, err = Split(raw); err != nil {
+		return nil, err
+	}
+	if s.Schema != nil {
+		if config, err = s.Schema.Check(config); err != nil {
+			return nil, err
+		}
+	}
+	if s.Check != nil {
+		if err = s.Check(config); err != nil {
+			return nil, err
+		}
+	}
+	return config, nil
+}
+
+// Bind makes what a consumer is recognised by out of a configuration that
+// Validate accepts: its unique key and the plugin's own. resolve replaces
+// references; a credential whose secret is missing cannot be used.
+func (s *CredentialSpec) Bind(raw []byte, resolve func(ref string) (string, error)) (key string, auth any, err error) {
+	config, err := s.Validate(raw)
+	if err != nil {
+		return "", nil, err
+	}
+	if config, err = conf.ResolveJSON(config, resolve); err != nil {
+		return "", nil, err
+	}
+	var all map[string]json.RawMessage
+	if err = sonic.ConfigStd.Unmarshal(config, &all); err == nil {
+		err = json.Unmarshal(all[s.Key], &key)
+	}
+	if err != nil || key == "" {
+		return "", nil, fmt.Errorf("it has no %s", s.Key)
+	}
+	if s.New != nil {
+		auth, err = s.New(config)
+	}
+	return key, auth, err
+}
+
 // Headers by which upstreams and later plugins learn who the caller is.
 const (
 	HeaderConsumer   = "X-Consumer-Username"
@@ -52,9 +103,8 @@ const (
 // itself in the headers above is replaced or removed (gateway.md 5.1).
 func (c *Ctx) Identify(who *Consumer) {
 	c.Consumer = who
-	c.SetHeader(HeaderConsumer, who.Name)
-	c.SetHeader(HeaderCredential, who.Credential)
-	c.SetHeader(HeaderCustomID, who.Labels["custom_id"])
+	c.SetHeaders(HeaderEdit{HeaderConsumer, who.Name}, HeaderEdit{HeaderCredential, who.Credential},
+		HeaderEdit{HeaderCustomID, who.Labels["custom_id"]})
 }
 
 // ConsumerName is the name of the request's consumer, "" if nobody was recognised.

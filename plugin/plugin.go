@@ -58,6 +58,9 @@ type Env struct {
 	// RouteID names the owner of the configuration: a route's id or
 	// "global_rules/<id>".
 	RouteID string
+	// Source names the resource that the configuration stands in,
+	// "routes/1" or "consumers/jill": the owner of what is counted.
+	Source string
 	// Metadata returns the plugin_metadata of the plugin as JSON, nil if none is set.
 	Metadata func(plugin string) []byte
 	// State returns the value that lives under key, and makes it with make

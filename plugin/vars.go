@@ -196,9 +196,13 @@ var vars = map[string]Var{
 	"llm_tool_count":                  tokens(func(c *Ctx) int64 { return int64(c.ToolCount) }),
 	"llm_stream":                      flag(func(c *Ctx) bool { return c.AI && c.Stream }),
 	"llm_has_tool_calls":              flag(func(c *Ctx) bool { return c.Capture.ToolCalls }),
-	"llm_end_user_id":                 func(c *Ctx, dst []byte) ([]byte, bool) { return append(dst, c.EndUser...), true },
-	"llm_content_risk_level":          func(_ *Ctx, dst []byte) ([]byte, bool) { return dst, true },
-	"rate_limiting_info":              func(_ *Ctx, dst []byte) ([]byte, bool) { return dst, true },
+	"llm_end_reason":                  func(c *Ctx, dst []byte) ([]byte, bool) { return append(dst, c.EndReason...), c.EndReason != "" },
+	"upstream_request_id": func(c *Ctx, dst []byte) ([]byte, bool) {
+		return append(dst, c.UpstreamID...), len(c.UpstreamID) > 0
+	},
+	"llm_end_user_id":        func(c *Ctx, dst []byte) ([]byte, bool) { return append(dst, c.EndUser...), true },
+	"llm_content_risk_level": func(_ *Ctx, dst []byte) ([]byte, bool) { return dst, true },
+	"rate_limiting_info":     func(_ *Ctx, dst []byte) ([]byte, bool) { return dst, true },
 }
 
 // RequestType is the value of $request_type (ai-proxy.md 2.3).

@@ -19,7 +19,7 @@ func appendHeader(dst, lines []byte, name string, dash bool) ([]byte, bool) {
 		return dst, false
 	}
 	comma := ", "
-	if name == "cookie" {
+	if name == cookieName {
 		comma = "; "
 	}
 	for ; ok; v, lines, ok = nextHeader(lines, name, dash) {
@@ -39,20 +39,28 @@ func appendArg(dst, query []byte, name string) ([]byte, bool) {
 	return dst, false
 }
 
+const cookieName = "cookie"
+
 // appendCookie writes the value of a cookie.
 func appendCookie(dst, lines []byte, name string) ([]byte, bool) {
-	all, lines, ok := nextHeader(lines, "cookie", false)
-	for ; ok; all, lines, ok = nextHeader(lines, "cookie", false) {
+	v, ok := findCookie(lines, name)
+	return append(dst, v...), ok
+}
+
+// findCookie returns the value of the first cookie of that name.
+func findCookie(lines []byte, name string) ([]byte, bool) {
+	all, lines, ok := nextHeader(lines, cookieName, false)
+	for ; ok; all, lines, ok = nextHeader(lines, cookieName, false) {
 		for len(all) > 0 {
 			var kv []byte
 			kv, all, _ = bytes.Cut(all, []byte(";"))
 			k, v, is := bytes.Cut(bytes.TrimSpace(kv), []byte("="))
 			if is && string(k) == name {
-				return append(dst, v...), true
+				return v, true
 			}
 		}
 	}
-	return dst, false
+	return nil, false
 }
 
 // Param is a parameter of the path: what stands for ":name" or "*name" of the

@@ -28,7 +28,7 @@ func full() *Ctx {
 		},
 		Info: &Info{RouteID: "r1", RouteName: "chat", ServiceID: "s1", ServiceName: "svc", MatchedURI: "/v1/*", MatchedHost: "*.example.com"},
 		AI:   true, Proto: driver.OpenAIChat, Stream: true, RequestModel: []byte("gpt"), Model: []byte("gpt-4o"),
-		EndUser: []byte("u1"), ToolCount: 3, Status: 200, Sent: 77, Source: "upstream", Consumer: &Consumer{Name: "jill", Group: "g1"}, Scheme: "https",
+		EndUser: []byte("u1"), EndReason: "complete", UpstreamID: []byte("req_1"), ToolCount: 3, Status: 200, Sent: 77, Source: "upstream", Consumer: &Consumer{Name: "jill", Group: "g1"}, Scheme: "https",
 		Attempts: []Attempt{
 			{Instance: "one", Addr: "a:443", Connect: 2 * time.Millisecond},
 			{Instance: "two", Addr: "b:443", Status: 200, Connect: 15 * time.Millisecond, Header: time.Second, Total: 61*time.Second + 7*time.Millisecond, Length: 99},
@@ -140,6 +140,8 @@ func TestVars(t *testing.T) {
 	f("llm_stream", "true")
 	f("llm_has_tool_calls", "true")
 	f("llm_end_user_id", "u1")
+	f("llm_end_reason", "complete")
+	f("upstream_request_id", "req_1")
 	f("llm_content_risk_level", "")
 	f("rate_limiting_info", "")
 	for name := range vars {

@@ -39,6 +39,8 @@ func TestSDK(t *testing.T) {
 		{`{timeout: 3000, provider: anthropic, auth: {header: {x-api-key: sk-ant}}}`, "/anthropic/*", "anthropic"},
 		{`{timeout: 3000, provider: anthropic, auth: {header: {Authorization: Bearer sk-ant-token}}}`, "/bearer/*", "bearer"},
 		{`{timeout: 3000}`, "/converted/*", "converted"},
+		{`{timeout: 3000, provider: deepseek}`, "/responses-on-chat/*", "responses-on-chat"},
+		{`{timeout: 3000, provider: anthropic, provider_conf: {api: native}}`, "/native/*", "native"},
 	} {
 		if _, err := s.cmdRoute(r); err != nil {
 			t.Fatal(err)
@@ -50,7 +52,7 @@ func TestSDK(t *testing.T) {
 	if _, err := s.startGateway(nil); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"openai", "anthropic"} {
+	for _, name := range []string{"openai", "openai_responses", "anthropic"} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
 			defer cancel()

@@ -75,7 +75,7 @@ func (c *Control) Handler(ctx *fasthttp.RequestCtx) {
 	case "GET upstreams":
 		c.items(ctx, conf.Upstreams)
 	case "GET services":
-		reply(ctx, 200, []byte("[]"))
+		c.items(ctx, conf.Services)
 	case "GET plugin_metadatas":
 		b := []byte{'['}
 		for i, it := range c.Snapshot().Items(conf.PluginMetadata) {
@@ -106,7 +106,7 @@ func (c *Control) one(ctx *fasthttp.RequestCtx, segs []string) {
 		c.health(ctx, segs[1], id)
 	case len(segs) != 2:
 		fail(ctx, 404, textNoVerb)
-	case sort == "route" || sort == "upstream":
+	case sort == "route" || sort == "service" || sort == "upstream":
 		res := resourceByName(sort + "s")
 		it, ok := c.Snapshot().Item(res.kind, id)
 		if !ok {
@@ -114,8 +114,6 @@ func (c *Control) one(ctx *fasthttp.RequestCtx, segs []string) {
 			return
 		}
 		reply(ctx, 200, appendItem(nil, res, it, c.show(it)))
-	case sort == "service":
-		fail(ctx, 404, sort+"["+id+"] not found")
 	case sort == "plugin_metadata":
 		it, ok := c.Snapshot().Item(conf.PluginMetadata, id)
 		if !ok {
@@ -141,7 +139,7 @@ func (c *Control) items(ctx *fasthttp.RequestCtx, kind conf.Kind) {
 }
 
 func (c *Control) show(it conf.Item) []byte {
-	return maskItem(c.Registry, resourceByName(it.Kind.String()), it.Raw)
+	return maskItem(c.Registry, it)
 }
 
 func (c *Control) appendSchemas(dst []byte) []byte {

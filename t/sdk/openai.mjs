@@ -7,6 +7,7 @@ import { gateway, lastRequest, mocked, upstreamFreed, weather } from './lib.mjs'
 const client = new OpenAI({ apiKey: 'client-key', baseURL: gateway + '/v1', maxRetries: 0, timeout: 10_000 });
 const messages = [{ role: 'user', content: 'What is 1+1?' }];
 const ask = { model: 'm', messages };
+const native = new OpenAI({ apiKey: 'client-key', baseURL: gateway + '/native', maxRetries: 0, timeout: 10_000 });
 const tools = [{ type: 'function', function: { name: 'get_weather', parameters: weather } }];
 
 test('plain', async () => {
@@ -168,4 +169,114 @@ test('the client retries by itself over the same connection', async () => {
 test('an unknown route', async () => {
   const lost = new OpenAI({ apiKey: 'k', baseURL: gateway + '/nowhere', maxRetries: 0 });
   await assert.rejects(lost.chat.completions.create(ask), OpenAI.NotFoundError);
+});
+
+// Against Anthropic's own API: every request and answer is converted.
+
+test('native: plain', async () => {
+  const answer = await native.chat.completions.create({ ...ask, max_completion_tokens: 50 });
+  assert.equal(answer.object, 'chat.completion');
+  assert.equal(answer.choices[0].message.content, '1+1 equals 2.');
+  assert.equal(answer.choices[0].finish_reason, 'stop');
+  assert.deepEqual([answer.usage.prompt_tokens, answer.usage.completion_tokens, answer.usage.total_tokens], [3, 3, 6]);
+  const seen = await lastRequest();
+  assert.equal(seen.path, '/v1/messages');
+  assert.equal(seen.headers['x-api-key'], 'sk-up', 'the key of the route, in the way of Anthropic');
+  assert.equal(seen.headers.authorization, undefined);
+  assert.equal(seen.headers['anthropic-version'], '2023-06-01');
+  assert.ok(!Object.keys(seen.headers).some((name) => name.startsWith('x-stainless-')));
+  assert.equal(seen.json.max_tokens, 50);
+});
+
+test('native: stream with usage', async () => {
+  const stream = await native.chat.completions.create({ ...ask, stream: true, stream_options: { include_usage: true } });
+  const chunks = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  assert.equal(chunks[0].choices[0].delta.role, 'assistant');
+  assert.equal(chunks.map((c) => c.choices[0]?.delta?.content ?? '').join(''), '1+1 equals 2.');
+  assert.equal(chunks.at(-2).choices[0].finish_reason, 'stop');
+  const { choices, usage } = chunks.at(-1);
+  assert.deepEqual([choices.length, usage.prompt_tokens, usage.completion_tokens, usage.total_tokens], [0, 3, 3, 6]);
+  assert.equal(new Set(chunks.map((c) => c.id + c.created + c.model)).size, 1);
+});
+
+test('native: stream without asking for usage, in any pieces', async () => {
+  for (const script of [{}, { split: 1 }, { split: 'random' }, { crlf: 1 }, { comments: 2 }, { 'no-done': 1 }]) {
+    const answer = await native.chat.completions.stream(ask, mocked(script)).finalChatCompletion();
+    assert.equal(answer.choices[0].message.content, '1+1 equals 2.', JSON.stringify(script));
+    assert.equal(answer.usage, undefined);
+  }
+});
+
+test('native: tools, and their results', async () => {
+  const question = { ...ask, tools, tool_choice: 'required' };
+  const answer = await native.chat.completions.create(question);
+  const { message, finish_reason } = answer.choices[0];
+  assert.equal(finish_reason, 'tool_calls');
+  assert.equal(message.content, null);
+  assert.equal(message.tool_calls[0].function.name, 'get_weather');
+  assert.equal(typeof JSON.parse(message.tool_calls[0].function.arguments), 'object');
+  const result = { role: 'tool', tool_call_id: message.tool_calls[0].id, content: 'rain' };
+  const next = await native.chat.completions.create({ ...ask, tools, messages: [...messages, message, result] });
+  assert.equal(next.choices[0].finish_reason, 'stop');
+  const sent = (await lastRequest()).json.messages;
+  assert.deepEqual(sent.map((m) => [m.role, m.content[0].type]), [['user', 'text'], ['assistant', 'tool_use'], ['user', 'tool_result']]);
+  assert.equal(sent[2].content[0].tool_use_id, sent[1].content[0].id);
+});
+
+test('native: tools, streamed', async () => {
+  const answer = await native.chat.completions
+    .stream({ ...ask, tools, tool_choice: { type: 'function', function: { name: 'get_weather' } } })
+    .finalChatCompletion();
+  const [call] = answer.choices[0].message.tool_calls;
+  assert.equal(answer.choices[0].finish_reason, 'tool_calls');
+  assert.equal(call.function.name, 'get_weather');
+  assert.deepEqual(Object.keys(JSON.parse(call.function.arguments)), ['city']);
+});
+
+for (const [status, kind] of [
+  [400, OpenAI.BadRequestError],
+  [401, OpenAI.AuthenticationError],
+  [404, OpenAI.NotFoundError],
+  [429, OpenAI.RateLimitError],
+  [500, OpenAI.InternalServerError],
+  [529, OpenAI.InternalServerError],
+]) {
+  for (const stream of [false, true]) {
+    test(`native: status ${status}${stream ? ', streamed' : ''}`, async () => {
+      await assert.rejects(native.chat.completions.create({ ...ask, stream }, mocked({ status })), (err) => {
+        assert.ok(err instanceof kind, `${err.constructor.name}: ${err.message}`);
+        assert.equal(err.status, status);
+        assert.match(err.message, /the mock was told to answer/);
+        assert.equal(typeof err.type, 'string');
+        return true;
+      });
+    });
+  }
+}
+
+test('native: what cannot be converted', async () => {
+  await assert.rejects(native.chat.completions.create({ ...ask, n: 2 }), OpenAI.BadRequestError);
+});
+
+for (const [name, script] of [
+  ['has an error in it', { 'error-event': 5 }],
+  ['is cut', { cut: 5 }],
+  ['is stalled', { stall: 5 }],
+]) {
+  test(`native: a stream that ${name} raises an error`, async () => {
+    const stream = await native.chat.completions.create({ ...ask, stream: true }, mocked(script));
+    await assert.rejects(async () => {
+      for await (const chunk of stream) chunk.choices;
+    });
+    await upstreamFreed();
+  });
+}
+
+test('native: abort in the middle of a stream', async () => {
+  const stream = await native.chat.completions.create({ ...ask, stream: true }, mocked({ tokens: 10000, gap: '20ms' }));
+  for await (const chunk of stream) {
+    if (chunk.choices[0]?.delta?.content) break;
+  }
+  await upstreamFreed();
 });

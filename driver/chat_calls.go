@@ -2,8 +2,9 @@ package driver
 
 import "strconv"
 
-// callBlocks knows the block of each tool call of a stream. A few are found by
-// looking through them; a provider that sends very many gets a map.
+// callBlocks knows what a client was given for each tool call of a stream: the
+// number of a content block or of an output item. A few are found by looking
+// through them; a provider that sends very many gets a map.
 type callBlocks struct {
 	few  []callIndex
 	many map[float64]int
@@ -30,8 +31,15 @@ func (c *callBlocks) of(raw []byte) (block int, ok bool) {
 	return block, ok
 }
 
-func (c *callBlocks) add(raw []byte, block int) {
+// put says what belongs to the index raw from here on.
+func (c *callBlocks) put(raw []byte, block int) {
 	index := callNumber(raw)
+	for i := range c.few {
+		if c.few[i].index == index {
+			c.few[i].block = block
+			return
+		}
+	}
 	if len(c.few) < fewCalls {
 		c.few = append(c.few, callIndex{index, block})
 		return
