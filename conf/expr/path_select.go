@@ -87,18 +87,7 @@ func (w *walk) object(i int, active uint64) int {
 	i = skipSpace(w.doc, i+1)
 	for i < len(w.doc) && w.doc[i] == '"' {
 		key, at := cutKey(w.doc, i)
-		var next uint64
-		for set := active; set != 0; set &= set - 1 {
-			k := bits.TrailingZeros64(set)
-			s := &w.path.steps[k]
-			if s.deep {
-				next |= 1 << k
-			}
-			if s.all || s.hasKey(key) {
-				next |= 2 << k
-			}
-		}
-		end := w.child(at, next)
+		end := w.child(at, w.next(active, func(s *step) bool { return s.hasKey(key) }))
 		if end < 0 {
 			return -1
 		}
@@ -114,18 +103,7 @@ func (w *walk) array(i int, active uint64) int {
 	}
 	i = skipSpace(w.doc, i+1)
 	for at := 0; i < len(w.doc) && w.doc[i] != ']'; at++ {
-		var next uint64
-		for set := active; set != 0; set &= set - 1 {
-			k := bits.TrailingZeros64(set)
-			s := &w.path.steps[k]
-			if s.deep {
-				next |= 1 << k
-			}
-			if s.all || s.hasIndex(at, n) {
-				next |= 2 << k
-			}
-		}
-		end := w.child(i, next)
+		end := w.child(i, w.next(active, func(s *step) bool { return s.hasIndex(at, n) }))
 		if end < 0 {
 			return -1
 		}
@@ -134,6 +112,22 @@ func (w *walk) array(i int, active uint64) int {
 		}
 	}
 	return closed(w.doc, i, ']')
+}
+
+// next returns the steps that lead on from a member or element: those behind
+// the steps that name it, and those that look at any depth.
+func (w *walk) next(active uint64, names func(*step) bool) (set uint64) {
+	for ; active != 0; active &= active - 1 {
+		k := bits.TrailingZeros64(active)
+		s := &w.path.steps[k]
+		if s.deep {
+			set |= 1 << k
+		}
+		if s.all || names(s) {
+			set |= 2 << k
+		}
+	}
+	return set
 }
 
 // child visits the value at i, which the steps of next lead into.
