@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"headrace/conf"
 	"headrace/driver/wire"
 	"headrace/engine"
 	"headrace/plugin"
@@ -47,8 +48,8 @@ func (g *gateway) engineOptions() (engine.Options, error) {
 		MaxPostArgs:        postArgs,
 		ShowUpstreamStatus: c.APISIX.ShowUpstreamStatus,
 		SecretTTL:          c.APISIX.SecretTTL, SecretNegTTL: c.APISIX.SecretNegTTL,
-		NoHealthChecks: c.APISIX.DisableUpstreamHealthcheck,
-		PluginEnabled:  c.PluginEnabled, MaxBody: c.Nginx.HTTP.ClientMaxBodySize, PassHeaders: c.Headrace.PassHeaders,
+		NoHealthChecks: c.APISIX.DisableUpstreamHealthcheck || c.Deployment.Role == roleControlPlane,
+		PluginEnabled:  c.PluginEnabled, SkipUnknown: g.provider == conf.ProviderEtcd, MaxBody: c.Nginx.HTTP.ClientMaxBodySize, PassHeaders: c.Headrace.PassHeaders,
 		RealIP: engine.RealIP{Header: c.Nginx.HTTP.RealIPHeader, From: c.Nginx.HTTP.RealIPFrom, Recursive: c.Nginx.HTTP.RealIPRecursive},
 		Metrics: engine.MetricsOptions{
 			Prefix: c.Prometheus.MetricPrefix, LatencyBuckets: c.Prometheus.DefaultBuckets,

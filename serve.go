@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -11,12 +12,12 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"headrace/bench"
 	"headrace/conf"
+	"headrace/conf/etcd"
 	"headrace/engine"
 	"headrace/plugin/all"
 	"headrace/plugin/logfile"
@@ -58,7 +59,8 @@ type gateway struct {
 	provider  conf.Provider
 	engine    *engine.Engine
 	source    conf.Source
-	store     *conf.Embedded   // nil unless the provider is embedded
+	store     conf.Store       // what the Admin API writes; nil: there is none
+	etcd      *etcd.Store      // nil unless the provider is etcd
 	document  *conf.Standalone // nil unless the provider is standalone
 	keys      []conf.AdminKeyEntry
 	newKey    string // printed once
@@ -85,15 +87,22 @@ func serve(ctx context.Context, o serveOptions) error {
 	}
 	g := &gateway{cfg: cfg, failed: make(chan error, 8)}
 	defer g.close()
-	if err := g.start(ctx, o, warnings); err != nil {
+	err = g.start(ctx, o, warnings, signals)
+	if errors.Is(err, errInterrupted) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	g.banner(os.Stdout, o.hint)
 	return g.wait(signals)
 }
 
+// errInterrupted ends a start that a signal broke off.
+var errInterrupted = errors.New("interrupted")
+
 // start brings everything up, in the order in which things need each other.
-func (g *gateway) start(ctx context.Context, o serveOptions, warnings []conf.Warning) error {
+func (g *gateway) start(ctx context.Context, o serveOptions, warnings []conf.Warning, signals <-chan os.Signal) error {
 	var err error
 	if g.log, g.audit, g.errors, err = newLogger(g.cfg); err != nil {
 		return err
@@ -123,7 +132,11 @@ func (g *gateway) start(ctx context.Context, o serveOptions, warnings []conf.War
 	if g.engine, err = engine.New(opts, all.Specs()); err != nil {
 		return err
 	}
-	if err := g.follow(ctx); err != nil {
+	// etcd may let the first configuration wait: the Status API says so.
+	if err := g.listenSide(); err != nil {
+		return err
+	}
+	if err := g.follow(ctx, signals); err != nil {
 		return err
 	}
 	return g.listen(ctx)
@@ -149,12 +162,25 @@ func (g *gateway) openSource(seeds []string) error {
 		g.document = conf.NewStandalone(g.log)
 		g.source = g.document
 		return g.adminKeys()
+	case conf.ProviderEtcd:
+		store, err := openEtcd(g.cfg, g.log)
+		if err != nil {
+			return err
+		}
+		g.etcd, g.source = store, store
+		if g.cfg.Deployment.Role == roleDataPlane {
+			return nil
+		}
+		g.store = store
+		if g.cfg.APISIX.EnableAdmin {
+			return g.adminKeys()
+		}
 	case conf.ProviderYAML:
 		g.source = conf.NewFile(g.cfg.ResourceFile(), conf.YAML, g.log, os.LookupEnv)
 	case conf.ProviderJSON:
 		g.source = conf.NewFile(g.cfg.ResourceFile(), conf.JSON, g.log, os.LookupEnv)
 	default:
-		return fmt.Errorf("the config provider %s is not supported yet; use embedded, or role data_plane with yaml or json", g.provider)
+		return fmt.Errorf("the config provider %s is not supported yet; use embedded or etcd, or role data_plane with yaml or json", g.provider)
 	}
 	return nil
 }
@@ -198,8 +224,8 @@ func seed(store *conf.Embedded, files []string, log *slog.Logger) error {
 }
 
 // follow applies the configuration: the first load before it returns, changes
-// after that in the background.
-func (g *gateway) follow(ctx context.Context) error {
+// after that in the background. A signal ends the wait for the first.
+func (g *gateway) follow(ctx context.Context, signals <-chan os.Signal) error {
 	loaded := make(chan struct{})
 	var once sync.Once
 	ended := make(chan error, 1)
@@ -211,16 +237,22 @@ func (g *gateway) follow(ctx context.Context) error {
 			once.Do(func() { close(loaded) })
 		})
 	}()
-	select {
-	case <-loaded:
-		go func() {
-			if err := <-ended; err != nil && ctx.Err() == nil {
-				g.failed <- fmt.Errorf("cannot follow the configuration: %w", err)
+	for {
+		select {
+		case <-loaded:
+			go func() {
+				if err := <-ended; err != nil && ctx.Err() == nil && !errors.Is(err, conf.ErrClosed) {
+					g.failed <- fmt.Errorf("cannot follow the configuration: %w", err)
+				}
+			}()
+			return nil
+		case err := <-ended:
+			return fmt.Errorf("cannot load the configuration: %w", err)
+		case s := <-signals:
+			if s != syscall.SIGUSR1 {
+				return errInterrupted
 			}
-		}()
-		return nil
-	case err := <-ended:
-		return fmt.Errorf("cannot load the configuration: %w", err)
+		}
 	}
 }
 
@@ -244,63 +276,6 @@ func (g *gateway) wait(signals <-chan os.Signal) error {
 	}
 }
 
-// shutdown says that it is not ready, goes on accepting for
-// headrace.shutdown_delay, so that load balancers can find out, and then lets
-// requests and streams finish within headrace.shutdown_timeout. At a terminal
-// nobody waits for a load balancer. A second signal ends at once.
-func (g *gateway) shutdown(signals <-chan os.Signal, first os.Signal) error {
-	g.engine.Drain()
-	timeout := g.cfg.Headrace.ShutdownTimeout
-	if delay := g.cfg.Headrace.ShutdownDelay; delay > 0 && first == syscall.SIGTERM {
-		g.log.Warn("shutting down: not ready any more, connections are still accepted", "for", delay)
-		if !g.pause(signals, delay) {
-			timeout = 0
-		}
-	}
-	g.log.Warn("shutting down: waiting for open requests", "streams", g.engine.Streams(), "timeout", timeout)
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	done := make(chan error, 1)
-	go func() { done <- g.engine.Shutdown(ctx) }()
-	for {
-		select {
-		case err := <-done:
-			if err != nil {
-				g.log.Error("open requests were cut", "err", err)
-			}
-			return nil
-		case s := <-signals:
-			if s != syscall.SIGUSR1 {
-				cancel()
-			}
-		}
-	}
-}
-
-// ready says why the gateway should get no traffic.
-func (g *gateway) ready() error {
-	if g.document != nil && !g.document.Received() {
-		return errors.New("no configuration was received yet")
-	}
-	return g.engine.Ready()
-}
-
-// pause waits; a signal that wants the end ends it and is reported as false.
-func (g *gateway) pause(signals <-chan os.Signal, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	for {
-		select {
-		case <-timer.C:
-			return true
-		case s := <-signals:
-			if s != syscall.SIGUSR1 {
-				return false
-			}
-		}
-	}
-}
-
 func (g *gateway) close() {
 	for _, s := range g.listening() {
 		s.close()
@@ -314,8 +289,8 @@ func (g *gateway) close() {
 	if g.access != nil {
 		g.access.Close()
 	}
-	if g.store != nil {
-		g.store.Close()
+	if c, ok := g.source.(io.Closer); ok {
+		c.Close()
 	}
 	if g.errors != nil {
 		g.errors.Close()

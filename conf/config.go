@@ -51,6 +51,13 @@ type APISIX struct {
 	DisableUpstreamHealthcheck bool
 	SecretTTL, SecretNegTTL    time.Duration // lru.secret.ttl and neg_ttl
 	ID                         string        // "": to be generated
+	Encryption                 Encryption
+}
+
+// Encryption is the block apisix.data_encryption. It counts for etcd only.
+type Encryption struct {
+	Enable  bool     // enable_encrypt_fields
+	Keyring []string // each of 16 or 32 bytes
 }
 
 // Listen is an address to listen on. Port 0 is any free port.

@@ -26,6 +26,10 @@ func defaults() object {
 			"enable_control":                          true,
 			"disable_upstream_healthcheck":            false,
 			"lru":                                     object{"secret": object{"ttl": 300, "neg_ttl": 60}},
+			"data_encryption": object{
+				"enable_encrypt_fields": true,
+				"keyring":               []any{"qeddd145sfvddff3", "edd1c9f0985e76a2"},
+			},
 			"ssl": object{
 				"enable":                  true,
 				"listen":                  []any{object{"port": 9443}},
@@ -87,8 +91,7 @@ var noEffect = map[string][]string{
 		"enable_dev_mode", "enable_reuseport", "enable_ipv6", "enable_http2", "proxy_protocol", "extra_lua_path",
 		"extra_lua_cpath", "lua_module_hook", "proxy_cache", "proxy_mode", "stream_proxy", "dns_resolver",
 		"dns_resolver_valid", "resolver_timeout", "enable_resolv_search_opt",
-		"disable_sync_configuration_during_start", "worker_startup_time_threshold", "data_encryption", "events",
-		"tracing",
+		"disable_sync_configuration_during_start", "worker_startup_time_threshold", "events", "tracing",
 	},
 	"apisix.router":    {"ssl"},
 	"deployment.admin": {"enable_admin_ui", "admin_api_version"},

@@ -1,7 +1,6 @@
 package conf
 
 import (
-	"math"
 	"strconv"
 	"strings"
 )
@@ -69,6 +68,7 @@ func (s *settings) apisix(c *Config, b *block) {
 	lru.done()
 	a.ID = b.idOf("id")
 	s.ssl(&a.SSL, b.block("ssl"))
+	s.encryption(&a.Encryption, b.block("data_encryption"))
 	b.done()
 }
 
@@ -197,33 +197,6 @@ func (b *block) adminKeys() []AdminKeyEntry {
 		out = append(out, k)
 	}
 	return out
-}
-
-func (s *settings) etcd(e *Etcd, b *block) {
-	e.Hosts = b.list("host")
-	if len(e.Hosts) == 0 {
-		b.fail("host", "expected at least one URL")
-	}
-	for i, h := range e.Hosts {
-		if !strings.HasPrefix(h, "http://") && !strings.HasPrefix(h, "https://") {
-			// Not quoted: an URL may carry a password.
-			b.fail("host["+strconv.Itoa(i)+"]", "expected an http:// or https:// URL")
-		}
-	}
-	e.Prefix = b.str("prefix")
-	e.Timeout, e.WatchTimeout = b.time("timeout"), b.time("watch_timeout")
-	e.StartupRetry = b.int("startup_retry", 0, math.MaxInt32)
-	e.ResyncDelay = b.time("resync_delay")
-	// APISIX takes the default for a negative number.
-	if n, ok := wholeNumber(b.vals["health_check_timeout"]); ok && n < 0 {
-		delete(b.vals, "health_check_timeout")
-	}
-	e.HealthCheckTimeout = b.time("health_check_timeout")
-	e.User, e.Password = b.str("user"), b.str("password")
-	t := b.block("tls")
-	e.TLSCert, e.TLSKey, e.TLSVerify, e.TLSSNI = t.str("cert"), t.str("key"), t.bool("verify"), t.str("sni")
-	t.done()
-	b.done()
 }
 
 func (s *settings) nginx(c *Config, b *block) {

@@ -57,6 +57,8 @@ func TestDefaults(t *testing.T) {
 	f("data_dir", c.Headrace.DataDir, "data")
 	f("etcd.timeout", c.Deployment.Etcd.Timeout, 30*time.Second)
 	f("etcd.health_check_timeout", c.Deployment.Etcd.HealthCheckTimeout, 10*time.Second)
+	f("enable_encrypt_fields", c.APISIX.Encryption.Enable, true)
+	f("keyring", strings.Join(c.APISIX.Encryption.Keyring, " "), "qeddd145sfvddff3 edd1c9f0985e76a2")
 	f("real_ip_from", len(c.Nginx.HTTP.RealIPFrom), 1)
 	f("underscores", c.Nginx.HTTP.UnderscoresInHeaders, true)
 	f("real_ip_recursive", c.Nginx.HTTP.RealIPRecursive, false)
@@ -79,6 +81,7 @@ apisix:
   max_post_args_readable_size: 0
   router: {http: radixtree_uri_with_parameter}
   id: 5
+  data_encryption: {enable_encrypt_fields: false, keyring: "${{RING:=0123456789abcdef}}"}
 deployment:
   admin:
     admin_key:
@@ -124,6 +127,8 @@ headrace:
 	f("trusted", c.APISIX.TrustedAddresses[0].String(), "10.0.0.0/8")
 	f("id", c.APISIX.ID, "5")
 	f("key of digits", c.Deployment.Admin.Keys[0].Key, "0123")
+	f("enable_encrypt_fields", c.APISIX.Encryption.Enable, false)
+	f("one key", strings.Join(c.APISIX.Encryption.Keyring, " "), "0123456789abcdef")
 	f("password of digits", c.Deployment.Etcd.Password, "0123")
 	f("health_check_timeout", c.Deployment.Etcd.HealthCheckTimeout, 10*time.Second)
 	f("viewer", c.Deployment.Admin.Keys[1].Role, "viewer")
@@ -202,6 +207,10 @@ func TestConfigProblems(t *testing.T) {
 		`4: headrace.mock.listen: "nowhere" is no address as 127.0.0.1:1980`,
 		"5: headrace.max_head_bytes: expected 10 to be from 1024 to 16777216")
 	f("deployment:\n  etcd: {host: ['root:s3cret@x']}", "2: deployment.etcd.host[0]: expected an http:// or https:// URL")
+	f("deployment:\n  etcd:\n    prefix: apisix", `3: deployment.etcd.prefix: "apisix" is no path as /apisix`)
+	f("apisix:\n  data_encryption:\n    keyring: [s3cret, [1]]",
+		"3: apisix.data_encryption.keyring[0]: expected a text of 16 or 32 characters",
+		"3: apisix.data_encryption.keyring[1]: expected a text of 16 or 32 characters")
 	f("plugin_attr: {prometheus: {default_buckets: [2, 1]}}", "1: plugin_attr.prometheus.default_buckets: expected numbers that grow")
 	f("apisix: {node_listen: 9091}", " plugin_attr.prometheus.export_addr: port 9091 is also that of apisix.node_listen")
 
@@ -303,7 +312,11 @@ func TestProvider(t *testing.T) {
 	bad("deployment: {role: control_plane, role_control_plane: {config_provider: yaml}}", `"yaml" is not known; the role control_plane can use etcd`)
 	bad("deployment: {role_traditional: {config_provider: json}}", `"json" is not known; the role traditional can use embedded, etcd, yaml`)
 	bad("deployment: {role: both}", `deployment.role: "both" is not one of traditional, control_plane, data_plane`)
-	c := mustLoad(t, "deployment: {etcd: {host: ['http://a']}}", envOf(envEtcdHost, `["http://b","http://c"]`))
+	c := mustLoad(t, "deployment: {role: control_plane, etcd: {host: ['http://a']}}\napisix: {enable_admin: false, data_encryption: {keyring: null}}", noEnv)
+	if !c.APISIX.EnableAdmin || len(c.APISIX.Encryption.Keyring) != 0 {
+		t.Errorf("control_plane: admin %v, keyring %q", c.APISIX.EnableAdmin, c.APISIX.Encryption.Keyring)
+	}
+	c = mustLoad(t, "deployment: {etcd: {host: ['http://a']}}", envOf(envEtcdHost, `["http://b","http://c"]`))
 	if !slices.Equal(c.Deployment.Etcd.Hosts, []string{"http://b", "http://c"}) {
 		t.Errorf("hosts %q", c.Deployment.Etcd.Hosts)
 	}

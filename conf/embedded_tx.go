@@ -2,7 +2,6 @@ package conf
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -200,50 +199,4 @@ func (h *history) after(rev int64) (changes []Change, last int64, more <-chan st
 		last = changes[len(changes)-1].Rev
 	}
 	return changes, last, h.more, true
-}
-
-// progress is a revision that only grows and can be waited for.
-type progress struct {
-	mu   sync.Mutex
-	rev  int64
-	more chan struct{}
-}
-
-func (p *progress) reach(rev int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if rev <= p.rev {
-		return
-	}
-	p.rev = rev
-	if p.more != nil {
-		close(p.more)
-		p.more = nil
-	}
-}
-
-func (p *progress) reached(rev int64) (bool, <-chan struct{}) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.more == nil {
-		p.more = make(chan struct{})
-	}
-	return p.rev >= rev, p.more
-}
-
-// wait returns when rev was reached, or ErrClosed when done closes.
-func (p *progress) wait(ctx context.Context, rev int64, done <-chan struct{}) error {
-	for {
-		ok, more := p.reached(rev)
-		if ok {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-done:
-			return ErrClosed
-		case <-more:
-		}
-	}
 }

@@ -13,7 +13,7 @@ import (
 // Revisions are made from the clock. All methods may be called at the same time.
 type Standalone struct {
 	log     *slog.Logger
-	applied progress
+	applied Progress
 
 	mu       sync.Mutex
 	state    documentState
@@ -91,9 +91,9 @@ func (s *Standalone) Received() bool {
 
 // Applied says that the configuration in force carries everything up to rev.
 // The engine calls it from its apply.
-func (s *Standalone) Applied(rev int64) { s.applied.reach(rev) }
+func (s *Standalone) Applied(rev int64) { s.applied.Reach(rev) }
 
 // WaitApplied returns when Applied was called with rev or more.
 func (s *Standalone) WaitApplied(ctx context.Context, rev int64) error {
-	return s.applied.wait(ctx, rev, nil)
+	return s.applied.Wait(ctx, nil, rev)
 }

@@ -25,7 +25,8 @@ import (
 type Engine struct {
 	opts     Options
 	log      *slog.Logger
-	registry *Registry
+	registry *Registry // judges what comes from the source
+	strict   *Registry // and what is written
 	server   *fasthttp.Server
 	wire     *wire.Client
 	watch    *wire.Watch
@@ -94,10 +95,11 @@ func New(o Options, specs []plugin.Spec) (*Engine, error) {
 	if o.AccessLogFormat == "" {
 		o.AccessLogFormat = DefaultAccessLogFormat
 	}
+	strict := NewRegistry(specs, o.PluginEnabled)
 	e := &Engine{
-		opts: o, log: o.Log, registry: NewRegistry(specs, o.PluginEnabled), metrics: newMetrics(o.Metrics), stop: make(chan struct{}), rotated: make(chan struct{}, 1), hasCertificate: make(chan struct{}),
-		leaving: make(chan struct{}, 32),
-		times:   clientTimes{idle: o.IdleTimeout, head: o.HeaderTimeout, body: o.BodyTimeout, send: o.SendTimeout},
+		opts: o, log: o.Log, registry: strict.skipping(o.SkipUnknown), strict: strict, metrics: newMetrics(o.Metrics), stop: make(chan struct{}),
+		rotated: make(chan struct{}, 1), hasCertificate: make(chan struct{}), leaving: make(chan struct{}, 32),
+		times: clientTimes{idle: o.IdleTimeout, head: o.HeaderTimeout, body: o.BodyTimeout, send: o.SendTimeout},
 	}
 	e.accessLog = accessLog{plugin.CompileTemplate(o.AccessLogFormat, o.AccessLogEscape), o.AccessLog}
 	var err error
@@ -251,8 +253,9 @@ func (e *Engine) Snapshot() *Snapshot { return e.snap.Load() }
 // ServerName is what the Server header says.
 func (e *Engine) ServerName() string { return e.server.Name }
 
-// Registry returns the plugins that this engine knows.
-func (e *Engine) Registry() *Registry { return e.registry }
+// Registry returns the plugins that this engine knows, as the judge of what is
+// written.
+func (e *Engine) Registry() *Registry { return e.strict }
 
 // Loaded says whether a configuration was loaded.
 func (e *Engine) Loaded() bool { return e.applied.Load() }

@@ -28,7 +28,11 @@ type Options struct {
 	MaxBody       int64                  // client_max_body_size; 0: no limit but the plugin's own
 	PassHeaders   []string               // response headers of providers that clients get
 	PluginEnabled func(name string) bool // nil: all
-	RealIP        RealIP
+	// SkipUnknown leaves plugins that nobody knows, and disabled ones that guard
+	// nothing, out of items that come from the source, as APISIX does for etcd.
+	// What the Admin API writes is judged without it.
+	SkipUnknown bool
+	RealIP      RealIP
 
 	Trusted         []netip.Prefix // apisix.trusted_addresses; nil: not written
 	DropUnderscores bool           // underscores_in_headers is off

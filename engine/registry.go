@@ -17,6 +17,7 @@ type Registry struct {
 	specs  map[string]*plugin.Spec
 	sorted []*plugin.Spec // by priority, high to low
 	off    map[string]bool
+	skip   bool // names that nobody knows are left out with a warning
 }
 
 // NewRegistry joins the given plugins with the engine's own. enabled says which
@@ -33,6 +34,13 @@ func NewRegistry(specs []plugin.Spec, enabled func(name string) bool) *Registry 
 	}
 	slices.SortStableFunc(r.sorted, func(a, b *plugin.Spec) int { return b.Priority - a.Priority })
 	return r
+}
+
+// skipping returns a registry that leaves out what Options.SkipUnknown says.
+func (r *Registry) skipping(skip bool) *Registry {
+	c := *r
+	c.skip = skip
+	return &c
 }
 
 // Spec returns the plugin with that name, nil if this build has none.
@@ -149,8 +157,12 @@ func (r *Registry) checkList(plugins conf.PluginList) (found []Finding) {
 			}
 			known, ok := plugin.Known(name)
 			switch {
+			case r.skip && r.off[name] && !known.Refuse():
+				found = append(found, Finding{Warned, name, field, "plugin " + name + " is not in the list of enabled plugins and is left out"})
 			case r.off[name]:
 				found = append(found, Finding{Refused, name, field, "plugin " + name + " is not in the list of enabled plugins"})
+			case !ok && r.skip:
+				found = append(found, Finding{Warned, name, field, "unknown plugin [" + name + "] is left out"})
 			case !ok:
 				found = append(found, unknownPlugin(name))
 			case known.Lua():
@@ -213,7 +225,7 @@ func (r *Registry) CheckItem(it conf.Item) []Finding {
 	case conf.PluginMetadata:
 		spec := r.specs[it.ID]
 		if spec == nil || spec.Metadata == nil {
-			if _, ok := plugin.Known(it.ID); ok || spec != nil {
+			if _, ok := plugin.Known(it.ID); ok || spec != nil || r.skip {
 				return []Finding{{Level: Warned, Text: "metadata of plugin " + it.ID + " has no effect"}}
 			}
 			return []Finding{{Level: Invalid, Text: "invalid plugin name"}}

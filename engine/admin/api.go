@@ -27,7 +27,7 @@ import (
 
 const (
 	basePath    = "/apisix/admin"
-	keyPrefix   = "/apisix/"
+	keyPrefix   = "/apisix"
 	maxBody     = 1572864         // APISIX's MAX_REQ_BODY
 	maxDocument = 64 << 20        // of the standalone API
 	maxDrain    = 16 << 20        // of a body that is too large, so that the client reads the answer
@@ -59,6 +59,7 @@ type Options struct {
 	Allow       []netip.Prefix // nil: any address
 	CORS        bool
 	Server      string // the Server header; empty: none
+	Prefix      string // of keys in replies; empty: "/apisix"
 }
 
 // API serves the Admin API. Its handler may be used by any number of
@@ -80,6 +81,9 @@ func New(o Options) *API {
 	}
 	if o.Audit == nil {
 		o.Audit = o.Log
+	}
+	if o.Prefix == "" {
+		o.Prefix = keyPrefix
 	}
 	a := &API{Options: o, now: time.Now}
 	for i := range o.Keys {

@@ -51,7 +51,7 @@ func (c *call) list() {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendItem(b, c.res, it, c.show(it.Raw))
+		b = appendItem(b, c.Prefix, c.res, it, c.show(it.Raw))
 	}
 	b = strconv.AppendInt(append(b, `],"total":`...), int64(total), 10)
 	reply(c.ctx, 200, append(b, '}'))

@@ -92,7 +92,7 @@ func resourceOf(kind conf.Kind, id string) *resource {
 func (r *resource) plural() string { return strings.ReplaceAll(r.kind.String(), "_", " ") }
 
 // key is the name of an item in replies, as in etcd. id is the stored one.
-func (r *resource) key(id string) string { return keyPrefix + r.kind.String() + "/" + id }
+func (r *resource) key(prefix, id string) string { return prefix + "/" + r.kind.String() + "/" + id }
 
 // stored is the id under which the store has an item.
 func (c *call) stored(id string) string {
@@ -192,7 +192,7 @@ func secretID(c *call, v *value) (id, text string) {
 // lock keeps other writers of this process away from an item between reading
 // what was there and writing; other processes are held off by Swap.
 func (c *call) lock(id string) *sync.Mutex {
-	m := &c.locks[maphash.String(lockSeed, c.res.key(id))%uint64(len(c.locks))]
+	m := &c.locks[maphash.String(lockSeed, c.res.key("", id))%uint64(len(c.locks))]
 	if c.res.alone {
 		m = &c.whole[int(c.res.kind)%len(c.whole)]
 	}

@@ -266,10 +266,10 @@ func (c *call) answer(w *written) {
 	case w.status >= 400:
 		fail(c.ctx, w.status, w.text)
 	case c.verb == "DELETE":
-		b := appendQuoted([]byte(`{"key":`), c.res.key(w.id))
+		b := appendQuoted([]byte(`{"key":`), c.res.key(c.Prefix, w.id))
 		reply(c.ctx, 200, append(b, `,"deleted":"1"}`...))
 	default:
-		b := appendQuoted([]byte(`{"key":`), c.res.key(w.id))
+		b := appendQuoted([]byte(`{"key":`), c.res.key(c.Prefix, w.id))
 		b = append(append(b, `,"value":`...), c.show(w.now.Raw)...)
 		reply(c.ctx, w.status, append(b, '}'))
 	}
@@ -290,7 +290,7 @@ func (c *call) get() {
 		c.storeUnreadable(err)
 		return
 	}
-	reply(c.ctx, 200, appendItem(nil, c.res, it, c.show(it.Raw)))
+	reply(c.ctx, 200, appendItem(nil, c.Prefix, c.res, it, c.show(it.Raw)))
 }
 
 func (c *call) storeUnreadable(err error) {
@@ -311,9 +311,9 @@ func (c *call) show(raw []byte) []byte {
 	return v.append(nil)
 }
 
-// appendItem writes the envelope of a read item.
-func appendItem(dst []byte, res *resource, it conf.Item, raw []byte) []byte {
-	dst = appendQuoted(append(dst, `{"key":`...), res.key(it.ID))
+// appendItem writes the envelope of a read item; prefix begins its key.
+func appendItem(dst []byte, prefix string, res *resource, it conf.Item, raw []byte) []byte {
+	dst = appendQuoted(append(dst, `{"key":`...), res.key(prefix, it.ID))
 	dst = append(append(dst, `,"value":`...), raw...)
 	dst = strconv.AppendInt(append(dst, `,"createdIndex":`...), it.Created, 10)
 	dst = strconv.AppendInt(append(dst, `,"modifiedIndex":`...), it.Rev, 10)
