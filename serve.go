@@ -110,7 +110,6 @@ func (g *gateway) start(ctx context.Context, o serveOptions, warnings []conf.War
 	for _, w := range warnings {
 		g.log.Warn(w.Error())
 	}
-	g.warnUnsupported()
 	if n := g.cfg.Nginx.WorkerProcesses; n > 0 && n < runtime.NumCPU() {
 		runtime.GOMAXPROCS(n)
 	}

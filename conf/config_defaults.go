@@ -19,6 +19,7 @@ func defaults() object {
 			"delete_uri_tail_slash":                   false,
 			"normalize_uri_like_servlet":              false,
 			"match_uri_encoded_slash":                 false,
+			"max_post_args_readable_size":             64,
 			"show_upstream_status_in_response_header": false,
 			"enable_server_tokens":                    true,
 			"enable_admin":                            true,
@@ -89,7 +90,7 @@ var noEffect = map[string][]string{
 	"apisix": {
 		"enable_dev_mode", "enable_reuseport", "enable_ipv6", "enable_http2", "proxy_protocol", "extra_lua_path",
 		"extra_lua_cpath", "lua_module_hook", "proxy_cache", "proxy_mode", "stream_proxy", "dns_resolver",
-		"dns_resolver_valid", "resolver_timeout", "enable_resolv_search_opt", "max_post_args_readable_size",
+		"dns_resolver_valid", "resolver_timeout", "enable_resolv_search_opt",
 		"disable_sync_configuration_during_start", "worker_startup_time_threshold", "events", "tracing",
 	},
 	"apisix.router":    {"ssl"},

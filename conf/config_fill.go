@@ -33,16 +33,18 @@ func (s *settings) apisix(c *Config, b *block) {
 	r := b.block("router")
 	a.RouterHTTP = r.str("http")
 	switch a.RouterHTTP {
-	case "radixtree_host_uri", "radixtree_uri":
-	case "radixtree_uri_with_parameter":
-		r.fail("http", "radixtree_uri_with_parameter is not supported yet")
+	case "radixtree_host_uri", "radixtree_uri", "radixtree_uri_with_parameter":
 	default:
-		r.fail("http", "%q is not one of radixtree_host_uri, radixtree_uri", a.RouterHTTP)
+		r.fail("http", "%q is not one of radixtree_host_uri, radixtree_uri, radixtree_uri_with_parameter", a.RouterHTTP)
 	}
 	r.done()
 	a.DeleteURITailSlash = b.bool("delete_uri_tail_slash")
 	a.NormalizeURILikeServlet = b.bool("normalize_uri_like_servlet")
 	a.MatchURIEncodedSlash = b.bool("match_uri_encoded_slash")
+	a.MaxPostArgs = 64 << 20 // also for null
+	if b.value("max_post_args_readable_size") != nil {
+		a.MaxPostArgs = int64(b.int("max_post_args_readable_size", 0, 1<<20)) << 20
+	}
 	a.ShowUpstreamStatus = b.bool("show_upstream_status_in_response_header")
 	a.EnableServerTokens = b.bool("enable_server_tokens")
 	a.EnableAdmin = b.bool("enable_admin")

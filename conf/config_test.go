@@ -62,6 +62,8 @@ func TestDefaults(t *testing.T) {
 	f("real_ip_from", len(c.Nginx.HTTP.RealIPFrom), 1)
 	f("underscores", c.Nginx.HTTP.UnderscoresInHeaders, true)
 	f("real_ip_recursive", c.Nginx.HTTP.RealIPRecursive, false)
+	f("max_post_args_readable_size", c.APISIX.MaxPostArgs, int64(64<<20))
+	f("trusted_addresses", c.APISIX.TrustedAddresses == nil, true)
 	f("buckets", len(c.Prometheus.LLMPromptTokensBuckets), 16)
 	f("plugins", c.Plugins == nil && c.PluginEnabled("ai-proxy") && !c.PluginEnabled("opentelemetry"), true)
 	p, err := c.Provider()
@@ -76,6 +78,8 @@ apisix:
   enable_control: no
   status: {port: "${{STATUS:=7000}}"}
   trusted_addresses: [10.1.2.3/8, "::1"]
+  max_post_args_readable_size: 0
+  router: {http: radixtree_uri_with_parameter}
   id: 5
   data_encryption: {enable_encrypt_fields: false, keyring: "${{RING:=0123456789abcdef}}"}
 deployment:
@@ -118,6 +122,8 @@ headrace:
 	f("node_listen[2]", c.APISIX.NodeListen[2].Addr(), "[::1]:8082")
 	f("enable_control", c.APISIX.EnableControl, false)
 	f("status", *c.APISIX.Status, Listen{"127.0.0.1", 7000})
+	f("max_post_args_readable_size", c.APISIX.MaxPostArgs, int64(0))
+	f("router", c.APISIX.RouterHTTP, "radixtree_uri_with_parameter")
 	f("trusted", c.APISIX.TrustedAddresses[0].String(), "10.0.0.0/8")
 	f("id", c.APISIX.ID, "5")
 	f("key of digits", c.Deployment.Admin.Keys[0].Key, "0123")
@@ -180,11 +186,11 @@ func TestConfigProblems(t *testing.T) {
 	f("a: 1\na: 2", `2: key "a" is already defined at line 1`)
 	f("b: 1\na: [1", "2: did not find expected ',' or ']' in the value that begins here")
 	f("- a", "1: expected an object with settings")
-	f("apisix:\n  node_listen: [70000, {port: x}, 1, 1]\n  router: {http: radixtree_uri_with_parameter}",
+	f("apisix:\n  node_listen: [70000, {port: x}, 1, 1]\n  router: {http: radix}",
 		"2: apisix.node_listen[0]: expected 70000 to be from 0 to 65535",
 		"2: apisix.node_listen[1].port: expected integer, got string",
 		"2: apisix.node_listen[3]: 0.0.0.0:1 is listed twice",
-		"3: apisix.router.http: radixtree_uri_with_parameter is not supported yet")
+		`3: apisix.router.http: "radix" is not one of radixtree_host_uri, radixtree_uri, radixtree_uri_with_parameter`)
 	f("deployment:\n  admin:\n    allow_admin: [a]\n    admin_key:\n      - {key: [s3cret], role: root}\n    https_admin: true",
 		`3: deployment.admin.allow_admin[0]: "a" is no IP address and no network`,
 		"5: deployment.admin.admin_key[0].key: expected string, got array",

@@ -83,6 +83,9 @@ func New(o Options, specs []plugin.Spec) (*Engine, error) {
 	if o.MaxHead <= 0 {
 		o.MaxHead = 16 << 10
 	}
+	if o.MaxPostArgs == 0 {
+		o.MaxPostArgs = 64 << 20
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -113,7 +116,7 @@ func New(o Options, specs []plugin.Spec) (*Engine, error) {
 	e.wire = wire.NewClient(o.Wire)
 	e.tokens = e.newTokens()
 	e.secrets = e.newSecrets()
-	e.snap.Store(&Snapshot{router: &router{byURI: o.RouterByURI}})
+	e.snap.Store(&Snapshot{router: &router{byURI: o.RouterByURI || o.RouterParams, params: o.RouterParams}})
 	e.registerStats()
 	e.server = e.newServer()
 	go e.expireState()

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"headrace/conf"
@@ -33,6 +34,10 @@ type Options struct {
 	SkipUnknown bool
 	RealIP      RealIP
 
+	Trusted         []netip.Prefix // apisix.trusted_addresses; nil: not written
+	DropUnderscores bool           // underscores_in_headers is off
+	MaxPostArgs     int64          // max_post_args_readable_size in bytes: 64 MiB; negative: no limit
+
 	SecretTTL    time.Duration // apisix.lru.secret.ttl: values of secret managers are asked for again; 300 s
 	SecretNegTTL time.Duration // apisix.lru.secret.neg_ttl: the same after a failure; 60 s
 	SecretPause  time.Duration // between attempts after a provider has refused a secret; 10 s
@@ -41,7 +46,10 @@ type Options struct {
 
 	RouteCacheBytes    int64 // budget of compiled routes; 0 switches the cache off
 	RouterByURI        bool  // apisix.router.http is radixtree_uri
+	RouterParams       bool  // or radixtree_uri_with_parameter
 	TrimTailSlash      bool  // apisix.delete_uri_tail_slash
+	ServletPaths       bool  // apisix.normalize_uri_like_servlet
+	KeepSlashes        bool  // apisix.match_uri_encoded_slash
 	ShowUpstreamStatus bool
 	Metrics            MetricsOptions
 	Wire               wire.Options // Watch is set by New

@@ -69,6 +69,16 @@ type Finding struct {
 	Text   string
 }
 
+// Late says whether it is about what APISIX looks at behind the references to
+// other items: plugins, then conditions and code (gateway.md 3.5).
+func (f *Finding) Late() bool {
+	switch f.Field {
+	case "vars", "filter_func", "script", "script_id":
+		return true
+	}
+	return f.Plugin != ""
+}
+
 // worst returns the first finding of the highest level at or above min, nil if there is none.
 func worst(fs []Finding, min Level) *Finding {
 	for l := Invalid; l >= min; l-- {
@@ -110,10 +120,13 @@ func (r *Registry) CheckRoute(raw []byte) (*conf.Route, []Finding) {
 	if top["upstream"] != nil {
 		found = upstreamFindings(rt.Upstream, !rt.AIProxy())
 	}
+	found = append(found, r.CheckPlugins(top["plugins"])...)
+	found = append(found, conditionFindings(rt)...)
 	for _, text := range rt.Unsupported() {
-		found = append(found, Finding{Level: Invalid, Text: text})
+		field, _, _ := strings.Cut(text, " ")
+		found = append(found, Finding{Level: Invalid, Field: field, Text: text})
 	}
-	return rt, append(found, r.CheckPlugins(top["plugins"])...)
+	return rt, found
 }
 
 // CheckPlugins validates the plugins object of any resource.
@@ -152,6 +165,8 @@ func (r *Registry) checkList(plugins conf.PluginList) (found []Finding) {
 				found = append(found, Finding{Warned, name, field, "unknown plugin [" + name + "] is left out"})
 			case !ok:
 				found = append(found, unknownPlugin(name))
+			case known.Lua():
+				found = append(found, Finding{Invalid, name, field, "plugin " + name + " is not supported: it needs a Lua runtime"})
 			case known.Refuse():
 				found = append(found, Finding{Refused, name, field, "plugin " + name + " is not supported yet and must not be left out"})
 			default:

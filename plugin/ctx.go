@@ -56,17 +56,20 @@ type Request struct {
 	Local    netip.AddrPort
 	Length   int64 // bytes of head and body
 	TLS      bool
+	Trust    Trust
+	own      uint8 // a bit per Forwarded that a plugin has set
 }
 
 // Ctx is one request as plugins see it. It lives inside the engine's pooled
 // request object: nothing of it may be kept after the log phase. It is used by
 // one goroutine at a time.
 type Ctx struct {
-	HTTP  *fasthttp.RequestCtx // nil once a stream has left the server's hands
-	Owner any                  // the engine's own request object
-	Req   Request
-	Info  *Info
-	ID    [32]byte // request id, hexadecimal
+	HTTP   *fasthttp.RequestCtx // nil once a stream has left the server's hands
+	Owner  any                  // the engine's own request object
+	Req    Request
+	Info   *Info
+	Params []Param  // of the path
+	ID     [32]byte // request id, hexadecimal
 
 	Directory Directory // the consumers of the configuration in force
 

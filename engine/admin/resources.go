@@ -121,14 +121,17 @@ func (c *call) refusals(id string, v *value) (fields, plugins string) {
 }
 
 // refusals are why an item is kept out: the first finding about its own
-// fields, and the first about its plugins.
+// fields, and the first about what comes behind references: plugins, conditions.
 func (r *resource) refusals(found []engine.Finding) (fields, plugins string) {
 	for _, f := range found {
 		switch {
 		case f.Level < engine.Refused:
-		case f.Plugin == "" && fields == "":
-			fields = f.Text
-		case f.Plugin != "" && plugins == "":
+		case !f.Late():
+			fields = cmp.Or(fields, f.Text)
+		case plugins != "":
+		case f.Plugin == "":
+			plugins = f.Text
+		default:
 			plugins = r.prefix + f.Text
 		}
 	}

@@ -69,8 +69,9 @@ func TestRouteErrors(t *testing.T) {
 	f("PUT /routes/1", `{"uri":"/a","plugins":{"test-plugin":{"n":0}}}`,
 		`failed to check the configuration of plugin test-plugin err: property "n" validation failed: expected 0 to be at least 1`)
 	f("PUT /routes/1", `{"uri":"/a","plugins":{"key-auth":{}}}`, "plugin key-auth is not supported yet and must not be left out")
-	f("PUT /routes/1", `{"uri":"/a","plugins":{},"vars":[["a","==","b"]]}`, "vars is not supported yet")
+	f("PUT /routes/1", `{"uri":"/a","plugins":{},"vars":["a","==","b"]}`, "failed to validate the 'vars' expression: rule should be wrapped inside brackets")
 	f("PUT /routes/1", `{"uri":"/a","service_id":"1"}`, "failed to fetch service info by service id [1], response code: 404")
+	f("PUT /routes/1", `{"uri":"/a","service_id":"1","vars":["a","==","b"]}`, "failed to fetch service info by service id [1], response code: 404")
 	f("PUT /routes/1?ttl=a", okRoute, "invalid argument ttl: should be a number")
 	f("PUT /routes/1?ttl=-1", okRoute, "invalid argument ttl: should be greater than 0")
 	if it, err := g.store.Get(conf.Routes, "1"); err != nil || it.Rev != 1 {
