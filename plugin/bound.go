@@ -7,6 +7,7 @@ import (
 
 	"github.com/bytedance/sonic"
 
+	"headrace/conf"
 	"headrace/conf/expr"
 	"headrace/conf/schema"
 )
@@ -120,10 +121,27 @@ func (s *Spec) Bind(raw []byte, env *Env) (*Bound, error) {
 	if len(meta.ErrorResponse) > 0 {
 		b.reply = errorResponse(meta.ErrorResponse)
 	}
+	if s.Kind != Builtin { // those of the engine close what cannot be resolved
+		config = s.resolved(config, env)
+	}
 	if b.Value, err = s.New(config, env); err != nil {
 		return nil, err
 	}
 	return b, nil
+}
+
+// resolved is config with its references replaced by what they stand for. One
+// that leads nowhere stays as it is, with a line in the log (gateway.md 6.1).
+func (s *Spec) resolved(config []byte, env *Env) []byte {
+	config, _ = conf.ResolveJSON(config, func(ref string) (string, error) {
+		v, err := env.Resolve(ref)
+		if err != nil {
+			env.Log.Error("failed to resolve secret reference", "plugin", s.Name, "owner", env.RouteID, "err", err)
+			return ref, nil
+		}
+		return v, nil
+	})
+	return config
 }
 
 // errorResponse turns _meta.error_response into a body: a string is sent as

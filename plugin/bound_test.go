@@ -1,7 +1,9 @@
 package plugin
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -171,4 +173,36 @@ func FuzzSplit(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestBindReferences holds that plugins see what references stand for, and
+// those that lead nowhere as they are.
+func TestBindReferences(t *testing.T) {
+	var log bytes.Buffer
+	env := &Env{Log: slog.New(slog.NewTextHandler(&log, nil)), RouteID: "r1", Resolve: func(ref string) (string, error) {
+		if ref == "$env://NAME" {
+			return `a "b"`, nil
+		}
+		return "", errors.New("cannot resolve " + ref)
+	}}
+	f := func(spec *Spec, value, want string, logged bool) {
+		t.Helper()
+		log.Reset()
+		b, err := spec.Bind([]byte(`{"s":"`+value+`"}`), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := b.Value.(string); got != `{"n":7,"s":`+want+`}` {
+			t.Errorf("%s: %s, want %s", value, got, want)
+		}
+		if got := log.String(); logged != strings.Contains(got, "failed to resolve secret reference") {
+			t.Errorf("%s: the log has %q", value, got)
+		}
+	}
+	f(sample(), "plain", `"plain"`, false)
+	f(sample(), "$env://NAME", `"a \"b\""`, false)
+	f(sample(), "$env://NONE", `"$env://NONE"`, true)
+	own := sample()
+	own.Kind = Builtin
+	f(own, "$env://NAME", `"$env://NAME"`, false)
 }

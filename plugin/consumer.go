@@ -103,9 +103,8 @@ const (
 // itself in the headers above is replaced or removed (gateway.md 5.1).
 func (c *Ctx) Identify(who *Consumer) {
 	c.Consumer = who
-	c.SetHeader(HeaderConsumer, who.Name)
-	c.SetHeader(HeaderCredential, who.Credential)
-	c.SetHeader(HeaderCustomID, who.Labels["custom_id"])
+	c.SetHeaders(HeaderEdit{HeaderConsumer, who.Name}, HeaderEdit{HeaderCredential, who.Credential},
+		HeaderEdit{HeaderCustomID, who.Labels["custom_id"]})
 }
 
 // ConsumerName is the name of the request's consumer, "" if nobody was recognised.

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"bytes"
 	"net/netip"
 	"time"
 
@@ -55,17 +56,20 @@ type Request struct {
 	Local    netip.AddrPort
 	Length   int64 // bytes of head and body
 	TLS      bool
+	Trust    Trust
+	own      uint8 // a bit per Forwarded that a plugin has set
 }
 
 // Ctx is one request as plugins see it. It lives inside the engine's pooled
 // request object: nothing of it may be kept after the log phase. It is used by
 // one goroutine at a time.
 type Ctx struct {
-	HTTP  *fasthttp.RequestCtx // nil once a stream has left the server's hands
-	Owner any                  // the engine's own request object
-	Req   Request
-	Info  *Info
-	ID    [32]byte // request id, hexadecimal
+	HTTP   *fasthttp.RequestCtx // nil once a stream has left the server's hands
+	Owner  any                  // the engine's own request object
+	Req    Request
+	Info   *Info
+	Params []Param  // of the path
+	ID     [32]byte // request id, hexadecimal
 
 	Directory Directory // the consumers of the configuration in force
 
@@ -84,15 +88,17 @@ type Ctx struct {
 	LogPayload   bool           // logging.payloads
 
 	// The answer.
-	Status   int
-	Head     []byte // status line and headers as sent; nil: HTTP has them, if not nil too
-	Sent     int64  // body bytes written to the client
-	Source   string
-	Attempts []Attempt
-	Scheme   string // of the last attempt
-	Upstream UpstreamRef
-	Consumer *Consumer // who the caller is; nil: nobody knows
-	Times    Times
+	Status     int
+	Head       []byte // status line and headers as sent; nil: HTTP has them, if not nil too
+	Sent       int64  // body bytes written to the client
+	Source     string
+	Attempts   []Attempt
+	Scheme     string // of the last attempt
+	Upstream   UpstreamRef
+	EndReason  string    // of an AI stream that has ended: "complete", "client_gone", ...
+	UpstreamID []byte    // the provider's own id of the request, nil or empty for none
+	Consumer   *Consumer // who the caller is; nil: nobody knows
+	Times      Times
 
 	reply Reply
 }
@@ -123,6 +129,12 @@ const (
 	Text = "text/plain; charset=utf-8"
 )
 
+// Message is {"message":"<text>"} and a newline, the body of most answers that
+// plugins make.
+func Message(text string) []byte {
+	return append(driver.AppendString([]byte(`{"message":`), []byte(text)), "}\n"...)
+}
+
 // Header returns the first value of a request header, by the name's lower or
 // upper case alike; nil if the client did not send it.
 func (c *Ctx) Header(name string) []byte { return c.Req.Header(name) }
@@ -133,6 +145,51 @@ func (r *Request) Header(name string) []byte {
 	return v
 }
 
+// Arg returns the first value of a query argument, decoded; nil if there is
+// none. The bytes must not be changed and are valid as long as the query is.
+func (c *Ctx) Arg(name string) []byte {
+	for rest := c.Req.Query; len(rest) > 0; {
+		var pair []byte
+		pair, rest, _ = bytes.Cut(rest, []byte{'&'})
+		key, v, is := bytes.Cut(pair, []byte{'='})
+		switch {
+		case string(unescaped(key)) != name:
+		case !is:
+			return []byte{} // not nil: the argument is there
+		default:
+			return unescaped(v)
+		}
+	}
+	return nil
+}
+
+// unescaped is s decoded: s itself where there is nothing to decode.
+func unescaped(s []byte) []byte {
+	if bytes.IndexByte(s, '%') < 0 && bytes.IndexByte(s, '+') < 0 {
+		return s[:len(s):len(s)]
+	}
+	return AppendUnescaped(make([]byte, 0, len(s)), s)
+}
+
+// Cookie returns the value of a cookie, nil if the client did not send it.
+func (c *Ctx) Cookie(name string) []byte {
+	v, _ := findCookie(c.Req.Headers, name)
+	return v
+}
+
+// BodyReader is what Ctx.Owner is to plugins that read the client's body.
+type BodyReader interface {
+	// ClientBody returns the whole body, at most limit bytes of it. The
+	// verdict is 0, or the answer for a body that is larger or does not arrive.
+	ClientBody(limit int64) ([]byte, Verdict)
+}
+
+// ReadBody reads the client's body before anybody else does, for a phase that
+// has to know it. It is passed on unharmed and may be read again, by any
+// plugin. The bytes must not be changed and are valid through the log phase.
+// A verdict other than 0 ends the request; its answer is set.
+func (c *Ctx) ReadBody(limit int64) ([]byte, Verdict) { return c.Owner.(BodyReader).ClientBody(limit) }
+
 // keepAttempts bounds the list that stays with a pooled Ctx, at about 64 KiB.
 const keepAttempts = 500
 
@@ -140,9 +197,9 @@ const keepAttempts = 500
 func (c *Ctx) Reset() {
 	c.Body.Reset()
 	c.Capture.Reset()
-	body, capture, attempts := c.Body, c.Capture, c.Attempts[:0]
+	body, capture, attempts, id := c.Body, c.Capture, c.Attempts[:0], c.UpstreamID[:0]
 	if cap(attempts) > keepAttempts {
 		attempts = nil
 	}
-	*c = Ctx{Body: body, Capture: capture, Attempts: attempts}
+	*c = Ctx{Body: body, Capture: capture, Attempts: attempts, UpstreamID: id}
 }

@@ -76,6 +76,11 @@ func TestReset(t *testing.T) {
 		switch name {
 		case "Body", "Capture", "Attempts":
 			continue
+		case "UpstreamID": // keeps its room
+			if v.Field(i).Len() != 0 {
+				t.Errorf("%s is kept", name)
+			}
+			continue
 		}
 		if !v.Field(i).IsZero() {
 			t.Errorf("%s is kept", name)
@@ -117,5 +122,28 @@ func TestReply(t *testing.T) {
 	c.Reply(204, "", nil)
 	if a := c.Answer(); a.ContentType != "" || a.Body != nil {
 		t.Errorf("%+v", a)
+	}
+}
+
+func TestArg(t *testing.T) {
+	c := &Ctx{Req: Request{Query: []byte("a=1&b=x%20y+z%&%61=2&c&d=&e%3d=3"), Headers: []byte("Cookie: k=v; empty=\r\n")}}
+	f := func(what string, got []byte, want string, found bool) {
+		t.Helper()
+		if string(got) != want || (got != nil) != found {
+			t.Errorf("%s: %q, found %v", what, got, got != nil)
+		}
+	}
+	f("a", c.Arg("a"), "1", true)
+	f("b", c.Arg("b"), "x y z%", true)
+	f("c", c.Arg("c"), "", true)
+	f("d", c.Arg("d"), "", true)
+	f("e=", c.Arg("e="), "3", true)
+	f("A", c.Arg("A"), "", false)
+	f("k", c.Cookie("k"), "v", true)
+	f("empty", c.Cookie("empty"), "", true)
+	f("K", c.Cookie("K"), "", false)
+	c.Req.Query = []byte("a=1&c&d=")
+	if n := testing.AllocsPerRun(100, func() { c.Arg("a"); c.Arg("d"); c.Arg("e"); c.Cookie("k") }); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }

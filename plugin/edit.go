@@ -9,31 +9,55 @@ import (
 // upstream. What the client sent stays in place: an edit makes a copy of the
 // header lines or of the query that belongs to the Ctx.
 
+// HeaderEdit is what becomes of one request header.
+type HeaderEdit struct{ Name, Value string }
+
 // SetHeader replaces every line of a request header by one, in the place of
 // the first; an empty value removes the header. Line breaks in value become
 // blanks: no value can add a line.
-func (c *Ctx) SetHeader(name, value string) {
-	out := make([]byte, 0, len(c.Req.Headers)+len(name)+len(value)+4)
-	done := value == ""
+func (c *Ctx) SetHeader(name, value string) { c.SetHeaders(HeaderEdit{name, value}) }
+
+// SetHeaders is SetHeader for several different headers, in a single copy.
+func (c *Ctx) SetHeaders(edits ...HeaderEdit) {
+	size := len(c.Req.Headers)
+	done := make([]bool, len(edits))
+	for i, e := range edits {
+		size += len(e.Name) + len(e.Value) + 4
+		done[i] = e.Value == ""
+		if h := forwardedOf(e.Name, false); h != notForwarded {
+			c.Req.own |= 1 << h
+		}
+	}
+	out := make([]byte, 0, size)
 	for rest := c.Req.Headers; len(rest) > 0; {
 		var line []byte
 		line, rest = cutLine(rest)
-		if !isHeader(line, name) {
-			out = append(out, line...)
-			continue
+		i := 0
+		for i < len(edits) && !isHeader(line, edits[i].Name) {
+			i++
 		}
-		if !done {
-			out, done = appendHeaderLine(out, name, value), true
+		switch {
+		case i == len(edits):
+			out = append(out, line...)
+		case !done[i]:
+			out, done[i] = appendHeaderLine(out, edits[i].Name, edits[i].Value), true
 		}
 	}
-	if !done {
-		out = appendHeaderLine(out, name, value)
+	for i, e := range edits {
+		if !done[i] {
+			out = appendHeaderLine(out, e.Name, e.Value)
+		}
 	}
 	c.Req.Headers = out
 }
 
-// AddHeader adds a line behind all others.
+// AddHeader adds a line behind all others; lines that are not believed are not
+// added to but replaced.
 func (c *Ctx) AddHeader(name, value string) {
+	if h := forwardedOf(name, false); h != notForwarded && !c.Req.Believed(h) {
+		c.SetHeader(name, value)
+		return
+	}
 	out := make([]byte, 0, len(c.Req.Headers)+len(name)+len(value)+4)
 	c.Req.Headers = appendHeaderLine(append(out, c.Req.Headers...), name, value)
 }
@@ -45,26 +69,56 @@ func (c *Ctx) DelHeader(name string) {
 	}
 }
 
+// DelCookie removes a cookie; a Cookie header that held no other goes with it.
+func (c *Ctx) DelCookie(name string) {
+	if _, ok := findCookie(c.Req.Headers, name); !ok {
+		return
+	}
+	out := make([]byte, 0, len(c.Req.Headers))
+	for rest := c.Req.Headers; len(rest) > 0; {
+		var line []byte
+		line, rest = cutLine(rest)
+		if !isHeader(line, cookieName) {
+			out = append(out, line...)
+			continue
+		}
+		start := len(out)
+		out = append(out, line[:len(cookieName)+1]...)
+		empty := len(out)
+		for all := line[len(cookieName)+1:]; len(all) > 0; {
+			var pair []byte
+			pair, all, _ = bytes.Cut(all, []byte{';'})
+			pair = bytes.TrimSpace(pair)
+			if key, _, is := bytes.Cut(pair, []byte{'='}); len(pair) == 0 || is && string(key) == name {
+				continue
+			}
+			if len(out) > empty {
+				out = append(out, ';')
+			}
+			out = append(append(out, ' '), pair...)
+		}
+		if len(out) == empty {
+			out = out[:start]
+			continue
+		}
+		out = append(out, "\r\n"...)
+	}
+	c.Req.Headers = out
+}
+
 // DelArg removes every argument with that (decoded) name from the query.
 func (c *Ctx) DelArg(name string) {
 	var out []byte
 	found := false
-	for rest := c.Req.Query; len(rest) > 0; {
-		piece := rest
-		if i := bytes.IndexByte(rest, '&'); i >= 0 {
-			piece, rest = rest[:i], rest[i+1:]
-		} else {
-			rest = nil
-		}
-		key, _, _ := bytes.Cut(piece, []byte{'='})
-		if string(AppendUnescaped(nil, key)) == name {
+	for a := ArgsOf(c.Req.Query); a.Next(); {
+		if a.Is(name) {
 			found = true
 			continue
 		}
 		if len(out) > 0 {
 			out = append(out, '&')
 		}
-		out = append(out, piece...)
+		out = append(out, a.Piece...)
 	}
 	if found {
 		c.SetTarget(c.Req.Path, out)

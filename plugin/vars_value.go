@@ -41,13 +41,28 @@ func remoteUser(c *Ctx, dst []byte) ([]byte, bool) {
 		return dst, false
 	}
 	at := len(dst)
-	// The padding may be absent.
-	out, err := base64.RawStdEncoding.AppendDecode(dst, bytes.TrimRight(bytes.TrimSpace(v[6:]), "="))
-	if err != nil {
+	out, ok := AppendBase64(dst, bytes.TrimSpace(v[6:]))
+	if !ok {
 		return dst, false
 	}
 	n := bytes.IndexByte(out[at:], ':')
 	return out[:at+max(n, 0)], n > 0
+}
+
+// AppendBase64 writes s decoded as nginx does it: padding may be absent and
+// ends the text. ok is false, and dst as it was, for what is no base64.
+func AppendBase64(dst, s []byte) (out []byte, ok bool) {
+	if i := bytes.IndexByte(s, '='); i >= 0 {
+		s = s[:i]
+	}
+	if bytes.ContainsAny(s, "\r\n") { // which the library skips
+		return dst, false
+	}
+	out, err := base64.RawStdEncoding.AppendDecode(dst, s)
+	if err != nil {
+		return dst, false
+	}
+	return out, true
 }
 
 func responseTimes(c *Ctx, dst []byte) ([]byte, bool) {

@@ -23,12 +23,13 @@ var rows = []struct {
 	packages []string
 	reason   string
 }{
-	{[]string{"conf/schema", "conf/expr", "conf/secret", "sse", "lb", "driver/wire"}, "knows nothing of ours, so it can be tested and reused alone"},
+	{[]string{"conf/schema", "conf/expr", "conf/secret", "conf/crypt", "sse", "lb", "driver/wire"}, "knows nothing of ours, so it can be tested and reused alone"},
 	{[]string{"conf"}, "reads configuration and knows nothing of what it is for"},
 	{[]string{"driver"}, "protocols and providers as bytes, over wire and sse"},
 	{[]string{"driver/vertex", "driver/bedrock"}, "the two providers that need more than a row of a table"},
 	{[]string{"plugin"}, "what a plugin sees of a request"},
-	{[]string{"plugin/redis", "plugin/limit", "plugin/logfile", "plugin/logentry"}, "what several plugins share"},
+	{[]string{"plugin/redis", "plugin/limit", "plugin/logfile", "plugin/logentry", "plugin/auth"}, "what several plugins share"},
+	{[]string{"plugin/auth/authtest"}, "a gateway for the tests of auth plugins"},
 	{[]string{"engine", "plugin/*"}, "the engine does not know the plugins, nor they the engine: main hands it all.Specs"},
 	{[]string{"engine/admin", "plugin/all", "conf/etcd"}, "nothing but main may depend on these"},
 	{[]string{"bench/*"}, "parts of the measuring program"},

@@ -5,12 +5,22 @@ package all
 
 import (
 	"headrace/plugin"
+	"headrace/plugin/basicauth"
+	"headrace/plugin/consumerrestriction"
 	"headrace/plugin/filelogger"
+	"headrace/plugin/hmacauth"
+	"headrace/plugin/jwtauth"
+	"headrace/plugin/keyauth"
 )
 
 // Specs returns the plugins.
 func Specs() []plugin.Spec {
 	return []plugin.Spec{
+		basicauth.Spec,
+		consumerrestriction.Spec,
 		filelogger.Spec,
+		hmacauth.Spec,
+		jwtauth.Spec,
+		keyauth.Spec,
 	}
 }
