@@ -45,6 +45,7 @@ type Engine struct {
 	applied   atomic.Bool // a configuration was loaded once
 	accessLog accessLog
 	conns     connSet
+	listening listenSet
 	leaving   chan struct{} // clients that are being turned away
 
 	certified      sync.Once
@@ -168,6 +169,7 @@ func (q quiet) Printf(format string, args ...any) { q.log.Debug(fmt.Sprintf(form
 
 // Serve accepts clients from ln until Shutdown. It returns nil then.
 func (e *Engine) Serve(ln net.Listener) error {
+	e.listening.add(ln)
 	return e.server.Serve(&listener{Listener: ln, e: e, times: &e.times})
 }
 
@@ -278,6 +280,12 @@ func (e *Engine) Streams() int64 { return e.streams.Load() }
 // Drain says that this engine is about to stop: Ready has an error from here on,
 // and every answer closes its connection. Clients are still accepted.
 func (e *Engine) Drain() { e.draining.Store(true) }
+
+// StopAccepting closes this process's side of the listening sockets; clients
+// that are connected are served on.
+func (e *Engine) StopAccepting() {
+	e.listening.each(func(ln net.Listener) { ln.Close() })
+}
 
 // Shutdown stops accepting, lets requests and streams end and returns when all
 // have, or with ctx's error when it ends first: what is still open is cut then.
