@@ -42,7 +42,8 @@ type Engine struct {
 
 	changing  sync.Mutex // held while a snapshot is made
 	snap      atomic.Pointer[Snapshot]
-	applied   atomic.Bool // a configuration was loaded once
+	applied   atomic.Bool  // a configuration was loaded once
+	published atomic.Int64 // when the configuration in force came, Unix time
 	accessLog accessLog
 	conns     connSet
 	listening listenSet
@@ -239,6 +240,7 @@ func (e *Engine) change(make func(*Snapshot) *Snapshot) {
 // compiled at once: health is watched before the first request asks for it.
 func (e *Engine) publish(s *Snapshot) {
 	e.snap.Store(s)
+	e.published.Store(time.Now().Unix())
 	if s.certificates != nil {
 		e.certified.Do(func() { close(e.hasCertificate) })
 	}
