@@ -43,6 +43,7 @@ func (f *flow) proxy() {
 		f.forwardHeld(up, length)
 	default: // -1 in chunks, -2 none
 		f.upload = upload{src: f.HTTP.RequestBodyStream(), limit: limit}
+		f.keepUpload()
 		f.forward(up, nil, length)
 	}
 }
@@ -65,11 +66,17 @@ type upload struct {
 	src   io.Reader
 	n     int64 // bytes read
 	limit int64 // 0: none
+
+	kept *[]byte // copy of the first keep bytes; nil: there is none
+	keep int
 }
 
 // Read implements io.Reader.
 func (u *upload) Read(p []byte) (int, error) {
 	n, err := u.src.Read(p)
+	if u.kept != nil {
+		*u.kept = append(*u.kept, p[:min(n, u.keep-len(*u.kept))]...)
+	}
 	if u.n += int64(n); u.limit > 0 && u.n > u.limit {
 		return 0, errUploadLimit
 	}

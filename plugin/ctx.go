@@ -95,6 +95,10 @@ type Ctx struct {
 	Consumer *Consumer // who the caller is; nil: nobody knows
 	Times    Times
 
+	// What came and went, as far as a BodyLogger wants it; in the log phase only.
+	ReqBody  []byte // as received
+	RespBody []byte // as sent
+
 	reply Reply
 }
 

@@ -11,7 +11,7 @@ import (
 
 // logger writes the entry of every request that one of match holds for.
 type logger struct {
-	entry *logentry.Format
+	*logentry.Format
 	match []*expr.Expr
 	file  *logfile.File
 }
@@ -24,7 +24,7 @@ func (l *logger) Log(c *plugin.Ctx) {
 		return
 	}
 	line := lines.Get().(*[]byte)
-	*line = append(l.entry.Append((*line)[:0], c), '\n')
+	*line = append(l.Append((*line)[:0], c), '\n')
 	l.file.Append(*line)
 	if cap(*line) <= 64<<10 {
 		lines.Put(line)

@@ -249,8 +249,23 @@ func TestCheck(t *testing.T) {
 	f(`{"match":[["a","==","b"]]}`, "failed to validate the 'match' expression: rule should be wrapped inside brackets")
 	f(`{"match":[[["a","=","b"]]]}`, "failed to validate the 'match' expression: invalid operator '='")
 	f(`{"log_format":{"a":{"a":{"a":{"a":{"a":{}}}}}}}`, "log_format: a: a: a: a: a: nested deeper than 5")
-	const bodies = "include_req_body and include_resp_body are not supported yet: use logging.payloads of ai-proxy"
-	f(`{"include_req_body":true}`, bodies)
-	f(`{"include_resp_body":true}`, bodies)
-	f(`{"include_req_body_expr":[["a","==","b"]]}`, bodies)
+	f(`{"include_req_body":true,"include_req_body_expr":[["a","==","b"]],"include_resp_body":true,"max_resp_body_bytes":1}`, "")
+	f(`{"include_resp_body_expr":[["a","=","b"]]}`, "failed to validate the 'include_resp_body_expr' expression: invalid operator '='")
+	f(`{"max_resp_body_bytes":0}`, `property "max_resp_body_bytes" validation failed: expected 0 to be at least 1`)
+}
+
+func TestBodies(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.log")
+	h := newHouse(t, "")
+	b := h.bind(`{"path":"` + path + `","include_req_body":true,"include_resp_body":true,"max_resp_body_bytes":3}`)
+	c := &plugin.Ctx{ReqBody: []byte("question"), RespBody: []byte("answer")}
+	l := b.Value.(plugin.BodyLogger)
+	if req, resp := l.Bodies(); req != 512<<10+4 || resp != 3+4 || !l.WantsAnswer(c) {
+		t.Errorf("wants %d and %d", req, resp)
+	}
+	l.Log(c)
+	got := h.lines(path)[0]
+	if q, a := got["request"].(map[string]any)["body"], got["response"].(map[string]any)["body"]; q != "question" || a != "ans" {
+		t.Errorf("%v, %v", q, a)
+	}
 }
