@@ -9,6 +9,7 @@ import (
 	"headrace/plugin/consumerrestriction"
 	"headrace/plugin/filelogger"
 	"headrace/plugin/hmacauth"
+	"headrace/plugin/httplogger"
 	"headrace/plugin/jwtauth"
 	"headrace/plugin/keyauth"
 )
@@ -20,6 +21,7 @@ func Specs() []plugin.Spec {
 		consumerrestriction.Spec,
 		filelogger.Spec,
 		hmacauth.Spec,
+		httplogger.Spec,
 		jwtauth.Spec,
 		keyauth.Spec,
 	}

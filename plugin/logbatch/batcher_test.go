@@ -82,7 +82,7 @@ type fixture struct {
 
 // batches makes a batcher of JSON arrays with APISIX's defaults but what change says.
 func batches(change func(*Options, *sink)) *fixture {
-	o := Options{Config: Config{Name: "test", MaxSize: 3, Inactive: 5, Duration: 60, RetryDelay: 1},
+	o := Options{Policy: Policy{Name: "test", MaxSize: 3, Inactive: 5, Duration: 60, RetryDelay: 1},
 		Open: "[", Between: ",", Close: "]", MaxBytes: 1 << 20, Senders: 4}
 	f := &fixture{sink: &sink{start: time.Now()}, lost: new(tally)}
 	f.lost.name.Store(&o.Name)

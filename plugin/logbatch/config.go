@@ -9,9 +9,9 @@ import (
 	"headrace/plugin"
 )
 
-// Config is what a logger says about its batches, decoded from JSON that
-// passed a schema with Properties in it.
-type Config struct {
+// Policy is what a logger says about its batches, decoded from JSON that passed
+// a schema with Properties in it.
+type Policy struct {
 	Name       string `json:"name"`             // in messages and metrics
 	MaxSize    int    `json:"batch_max_size"`   // entries of a batch
 	Inactive   int    `json:"inactive_timeout"` // seconds after its last entry
@@ -20,7 +20,7 @@ type Config struct {
 	RetryDelay int    `json:"retry_delay"` // seconds
 }
 
-// Properties are the members of Config in a JSON schema; name is what a batch
+// Properties are the members of Policy in a JSON schema; name is what a batch
 // is called unless the user says otherwise.
 func Properties(name string) string {
 	return `
@@ -41,7 +41,7 @@ func Seconds(n int) time.Duration { return time.Duration(min(n, 1<<31)) * time.S
 
 // Options of a Batcher.
 type Options struct {
-	Config
+	Policy
 	Plugin string // "http-logger"
 	// Key differs between configurations of one owner that must not share
 	// batches: a digest of the configuration with its references resolved.
