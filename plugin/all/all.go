@@ -11,6 +11,7 @@ import (
 	"headrace/plugin/hmacauth"
 	"headrace/plugin/httplogger"
 	"headrace/plugin/jwtauth"
+	"headrace/plugin/kafkalogger"
 	"headrace/plugin/keyauth"
 )
 
@@ -23,6 +24,7 @@ func Specs() []plugin.Spec {
 		hmacauth.Spec,
 		httplogger.Spec,
 		jwtauth.Spec,
+		kafkalogger.Spec,
 		keyauth.Spec,
 	}
 }
