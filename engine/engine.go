@@ -25,7 +25,8 @@ import (
 type Engine struct {
 	opts     Options
 	log      *slog.Logger
-	registry *Registry
+	registry *Registry // judges what comes from the source
+	strict   *Registry // and what is written
 	server   *fasthttp.Server
 	wire     *wire.Client
 	watch    *wire.Watch
@@ -41,9 +42,11 @@ type Engine struct {
 
 	changing  sync.Mutex // held while a snapshot is made
 	snap      atomic.Pointer[Snapshot]
-	applied   atomic.Bool // a configuration was loaded once
+	applied   atomic.Bool  // a configuration was loaded once
+	published atomic.Int64 // when the configuration in force came, Unix time
 	accessLog accessLog
 	conns     connSet
+	listening listenSet
 	leaving   chan struct{} // clients that are being turned away
 
 	certified      sync.Once
@@ -51,6 +54,7 @@ type Engine struct {
 
 	streams  atomic.Int64
 	draining atomic.Bool
+	cutting  atomic.Bool // what is still open is being cut
 	stop     chan struct{}
 }
 
@@ -81,6 +85,9 @@ func New(o Options, specs []plugin.Spec) (*Engine, error) {
 	if o.MaxHead <= 0 {
 		o.MaxHead = 16 << 10
 	}
+	if o.MaxPostArgs == 0 {
+		o.MaxPostArgs = 64 << 20
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -90,10 +97,11 @@ func New(o Options, specs []plugin.Spec) (*Engine, error) {
 	if o.AccessLogFormat == "" {
 		o.AccessLogFormat = DefaultAccessLogFormat
 	}
+	strict := NewRegistry(specs, o.PluginEnabled)
 	e := &Engine{
-		opts: o, log: o.Log, registry: NewRegistry(specs, o.PluginEnabled), metrics: newMetrics(o.Metrics), stop: make(chan struct{}), rotated: make(chan struct{}, 1), hasCertificate: make(chan struct{}),
-		leaving: make(chan struct{}, 32),
-		times:   clientTimes{idle: o.IdleTimeout, head: o.HeaderTimeout, body: o.BodyTimeout, send: o.SendTimeout},
+		opts: o, log: o.Log, registry: strict.skipping(o.SkipUnknown), strict: strict, metrics: newMetrics(o.Metrics), stop: make(chan struct{}),
+		rotated: make(chan struct{}, 1), hasCertificate: make(chan struct{}), leaving: make(chan struct{}, 32),
+		times: clientTimes{idle: o.IdleTimeout, head: o.HeaderTimeout, body: o.BodyTimeout, send: o.SendTimeout},
 	}
 	e.accessLog = accessLog{plugin.CompileTemplate(o.AccessLogFormat, o.AccessLogEscape), o.AccessLog}
 	var err error
@@ -110,7 +118,7 @@ func New(o Options, specs []plugin.Spec) (*Engine, error) {
 	e.wire = wire.NewClient(o.Wire)
 	e.tokens = e.newTokens()
 	e.secrets = e.newSecrets()
-	e.snap.Store(&Snapshot{router: &router{byURI: o.RouterByURI}})
+	e.snap.Store(&Snapshot{router: &router{byURI: o.RouterByURI || o.RouterParams, params: o.RouterParams}})
 	e.registerStats()
 	e.server = e.newServer()
 	go e.expireState()
@@ -162,6 +170,7 @@ func (q quiet) Printf(format string, args ...any) { q.log.Debug(fmt.Sprintf(form
 
 // Serve accepts clients from ln until Shutdown. It returns nil then.
 func (e *Engine) Serve(ln net.Listener) error {
+	e.listening.add(ln)
 	return e.server.Serve(&listener{Listener: ln, e: e, times: &e.times})
 }
 
@@ -231,6 +240,7 @@ func (e *Engine) change(make func(*Snapshot) *Snapshot) {
 // compiled at once: health is watched before the first request asks for it.
 func (e *Engine) publish(s *Snapshot) {
 	e.snap.Store(s)
+	e.published.Store(time.Now().Unix())
 	if s.certificates != nil {
 		e.certified.Do(func() { close(e.hasCertificate) })
 	}
@@ -247,8 +257,9 @@ func (e *Engine) Snapshot() *Snapshot { return e.snap.Load() }
 // ServerName is what the Server header says.
 func (e *Engine) ServerName() string { return e.server.Name }
 
-// Registry returns the plugins that this engine knows.
-func (e *Engine) Registry() *Registry { return e.registry }
+// Registry returns the plugins that this engine knows, as the judge of what is
+// written.
+func (e *Engine) Registry() *Registry { return e.strict }
 
 // Loaded says whether a configuration was loaded.
 func (e *Engine) Loaded() bool { return e.applied.Load() }
@@ -272,6 +283,12 @@ func (e *Engine) Streams() int64 { return e.streams.Load() }
 // and every answer closes its connection. Clients are still accepted.
 func (e *Engine) Drain() { e.draining.Store(true) }
 
+// StopAccepting closes this process's side of the listening sockets; clients
+// that are connected are served on.
+func (e *Engine) StopAccepting() {
+	e.listening.each(func(ln net.Listener) { ln.Close() })
+}
+
 // Shutdown stops accepting, lets requests and streams end and returns when all
 // have, or with ctx's error when it ends first: what is still open is cut then.
 func (e *Engine) Shutdown(ctx context.Context) error {
@@ -290,6 +307,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 		}
 	}
 	if err != nil {
+		e.cutting.Store(true)
 		e.conns.closeAll()
 	}
 	if serr := <-stopped; err == nil {

@@ -78,7 +78,7 @@ func TestBudgetLogger(t *testing.T) {
 		t.Skip("the race detector allocates")
 	}
 	r := newRigWith(t, Options{}, httplogger.Spec)
-	up := canned(t, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(plainAnswer), plainAnswer))
+	up := canned(t, cannedPlain)
 	f := func(uri, plugins string) float64 {
 		t.Helper()
 		r.src.put(conf.Routes, uri[1:], fmt.Sprintf(`{"id":%q,"uri":%q,"plugins":{%s"ai-proxy":{"provider":"openai","auth":{},"override":{"endpoint":%q}}}}`, uri[1:], uri, plugins, up))

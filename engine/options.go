@@ -2,6 +2,7 @@ package engine
 
 import (
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"headrace/conf"
@@ -27,7 +28,15 @@ type Options struct {
 	MaxBody       int64                  // client_max_body_size; 0: no limit but the plugin's own
 	PassHeaders   []string               // response headers of providers that clients get
 	PluginEnabled func(name string) bool // nil: all
-	RealIP        RealIP
+	// SkipUnknown leaves plugins that nobody knows, and disabled ones that guard
+	// nothing, out of items that come from the source, as APISIX does for etcd.
+	// What the Admin API writes is judged without it.
+	SkipUnknown bool
+	RealIP      RealIP
+
+	Trusted         []netip.Prefix // apisix.trusted_addresses; nil: not written
+	DropUnderscores bool           // underscores_in_headers is off
+	MaxPostArgs     int64          // max_post_args_readable_size in bytes: 64 MiB; negative: no limit
 
 	SecretTTL    time.Duration // apisix.lru.secret.ttl: values of secret managers are asked for again; 300 s
 	SecretNegTTL time.Duration // apisix.lru.secret.neg_ttl: the same after a failure; 60 s
@@ -37,7 +46,10 @@ type Options struct {
 
 	RouteCacheBytes    int64 // budget of compiled routes; 0 switches the cache off
 	RouterByURI        bool  // apisix.router.http is radixtree_uri
+	RouterParams       bool  // or radixtree_uri_with_parameter
 	TrimTailSlash      bool  // apisix.delete_uri_tail_slash
+	ServletPaths       bool  // apisix.normalize_uri_like_servlet
+	KeepSlashes        bool  // apisix.match_uri_encoded_slash
 	ShowUpstreamStatus bool
 	Metrics            MetricsOptions
 	Wire               wire.Options // Watch is set by New

@@ -15,6 +15,7 @@ import (
 type Snapshot struct {
 	Version uint64 // grows with every snapshot
 	Rev     int64  // of the source
+	digest  digest // of everything in it
 	derived uint64 // grows when something that compiled routes depend on changes beside them
 
 	router    *router
@@ -73,6 +74,7 @@ func (s *Snapshot) enter(e *Engine, edit *cowEdit[*entry], it conf.Item, rt *con
 	ent := &entry{
 		id: it.ID, rev: it.Rev, item: it, service: string(rt.ServiceID), pluginConfig: string(rt.PluginConfigID),
 		priority: int(rt.Priority), methods: methodsOf(rt.Methods), uris: allOf(rt.URI, rt.URIs), visible: rt.Enabled(),
+		when: newConditions(rt),
 	}
 	for _, h := range s.hostsOf(rt) {
 		ent.hosts = append(ent.hosts, strings.ToLower(h))

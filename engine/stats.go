@@ -42,6 +42,8 @@ func (e *Engine) registerStats() {
 	}
 	g.set.NewGauge("headrace_streams_open", func() float64 { return float64(e.streams.Load()) })
 	g.set.NewGauge("headrace_config_revision", func() float64 { return float64(e.snap.Load().Rev) })
+	g.set.NewGauge("headrace_config_hash", func() float64 { return float64(e.snap.Load().digest) })
+	g.set.NewGauge("headrace_config_last_change_timestamp_seconds", func() float64 { return float64(e.published.Load()) })
 	g.set.NewGauge("headrace_config_routes", func() float64 { return float64(e.snap.Load().Routes()) })
 	g.set.NewGauge("headrace_log_lines_dropped_total", func() float64 {
 		if e.opts.AccessLog == nil {

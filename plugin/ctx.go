@@ -56,17 +56,20 @@ type Request struct {
 	Local    netip.AddrPort
 	Length   int64 // bytes of head and body
 	TLS      bool
+	Trust    Trust
+	own      uint8 // a bit per Forwarded that a plugin has set
 }
 
 // Ctx is one request as plugins see it. It lives inside the engine's pooled
 // request object: nothing of it may be kept after the log phase. It is used by
 // one goroutine at a time.
 type Ctx struct {
-	HTTP  *fasthttp.RequestCtx // nil once a stream has left the server's hands
-	Owner any                  // the engine's own request object
-	Req   Request
-	Info  *Info
-	ID    [32]byte // request id, hexadecimal
+	HTTP   *fasthttp.RequestCtx // nil once a stream has left the server's hands
+	Owner  any                  // the engine's own request object
+	Req    Request
+	Info   *Info
+	Params []Param  // of the path
+	ID     [32]byte // request id, hexadecimal
 
 	Directory Directory // the consumers of the configuration in force
 
@@ -85,15 +88,17 @@ type Ctx struct {
 	LogPayload   bool           // logging.payloads
 
 	// The answer.
-	Status   int
-	Head     []byte // status line and headers as sent; nil: HTTP has them, if not nil too
-	Sent     int64  // body bytes written to the client
-	Source   string
-	Attempts []Attempt
-	Scheme   string // of the last attempt
-	Upstream UpstreamRef
-	Consumer *Consumer // who the caller is; nil: nobody knows
-	Times    Times
+	Status     int
+	Head       []byte // status line and headers as sent; nil: HTTP has them, if not nil too
+	Sent       int64  // body bytes written to the client
+	Source     string
+	Attempts   []Attempt
+	Scheme     string // of the last attempt
+	Upstream   UpstreamRef
+	EndReason  string    // of an AI stream that has ended: "complete", "client_gone", ...
+	UpstreamID []byte    // the provider's own id of the request, nil or empty for none
+	Consumer   *Consumer // who the caller is; nil: nobody knows
+	Times      Times
 
 	// What came and went, as far as a BodyLogger wants it; in the log phase only.
 	ReqBody  []byte // as received
@@ -196,9 +201,9 @@ const keepAttempts = 500
 func (c *Ctx) Reset() {
 	c.Body.Reset()
 	c.Capture.Reset()
-	body, capture, attempts := c.Body, c.Capture, c.Attempts[:0]
+	body, capture, attempts, id := c.Body, c.Capture, c.Attempts[:0], c.UpstreamID[:0]
 	if cap(attempts) > keepAttempts {
 		attempts = nil
 	}
-	*c = Ctx{Body: body, Capture: capture, Attempts: attempts}
+	*c = Ctx{Body: body, Capture: capture, Attempts: attempts, UpstreamID: id}
 }

@@ -266,7 +266,7 @@ func (s *state) cmdGateway(args []string) (string, error) {
 
 func (p *process) signal(name string) error {
 	sig, ok := map[string]syscall.Signal{
-		"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL, "USR1": syscall.SIGUSR1,
+		"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL, "USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2,
 	}[name]
 	if !ok {
 		return fmt.Errorf("unknown signal %q", name)

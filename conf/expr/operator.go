@@ -89,7 +89,7 @@ func (n *node) matches(v *Value) bool {
 		return n.re.match(v.Bytes)
 	case Number:
 		var b [32]byte
-		return n.re.match(appendNumber(b[:0], v.Num))
+		return n.re.match(AppendNumber(b[:0], v.Num))
 	case Bool:
 		// Lua's nil and false are no subject.
 		return v.Bool && n.re.match([]byte("true"))
