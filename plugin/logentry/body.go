@@ -93,7 +93,7 @@ func clip(b []byte, max int) []byte {
 // beginning; a body that cannot be unpacked at all stays as it is.
 func plain(c *plugin.Ctx, max int) []byte {
 	packed := c.RespBody
-	head := plugin.Request{Headers: answerHeaders(c)}
+	head := plugin.Request{Headers: c.SentHeaders()}
 	out := bounded{max: max + utf8.UTFMax}
 	switch string(head.Header("content-encoding")) {
 	case "gzip":

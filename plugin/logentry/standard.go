@@ -1,7 +1,6 @@
 package logentry
 
 import (
-	"bytes"
 	"os"
 	"time"
 
@@ -31,7 +30,7 @@ var requestMembers = object{
 
 var responseMembers = object{
 	{key("status"), number(func(c *plugin.Ctx) int64 { return int64(c.Status) })},
-	{key("headers"), func(dst []byte, c *plugin.Ctx) ([]byte, bool) { return appendHeaders(dst, answerHeaders(c)), true }},
+	{key("headers"), func(dst []byte, c *plugin.Ctx) ([]byte, bool) { return appendHeaders(dst, c.SentHeaders()), true }},
 	{key("size"), number(func(c *plugin.Ctx) int64 { return c.Sent })},
 }
 
@@ -94,17 +93,6 @@ var (
 	host, _   = plugin.LookupVar("host")
 	port, _   = plugin.LookupVar("server_port")
 )
-
-// answerHeaders returns the header lines that the client got, nil if they are
-// not known any more.
-func answerHeaders(c *plugin.Ctx) []byte {
-	head := c.Head
-	if head == nil && c.HTTP != nil {
-		head = c.HTTP.Response.Header.Header()
-	}
-	_, lines, _ := bytes.Cut(head, []byte("\n")) // behind the status line
-	return lines
-}
 
 // upstreamTime is what all attempts took together.
 func upstreamTime(c *plugin.Ctx) (sum time.Duration) {
