@@ -241,6 +241,8 @@ func (e *Engine) env(s *Snapshot, owner string, rt *Route) *plugin.Env {
 			return e.state.get(key, make)
 		},
 		Resolve: e.resolver(refs, rt != nil),
+		Wire:    e.wire,
+		RootCAs: e.opts.Wire.RootCAs,
 		Owner:   &owned{e, rt},
 	}
 }

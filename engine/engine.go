@@ -319,9 +319,9 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 // Close gives everything back. Call it after Shutdown.
 func (e *Engine) Close() {
 	close(e.stop)
+	e.state.close() // the logs are flushed over connections of wire
 	e.wire.Close()
 	e.watch.Close()
-	e.state.close()
 	e.vectors.close()
 	e.tokens.Close()
 	e.secrets.Close()

@@ -39,6 +39,7 @@ func (f *flow) record() {
 		}
 	}()
 	f.count()
+	f.showBodies()
 	f.snap.globals.runLog(&f.Ctx)
 	if f.rt != nil {
 		f.rt.runLog(&f.Ctx)

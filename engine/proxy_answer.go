@@ -82,6 +82,7 @@ func (f *flow) relayStream() {
 	f.startAnswer(h.Status)
 	f.tr.start(f, false)
 	f.relay.Start(f, f.tr.orNil(), sse.Limits{}, f.t0, false, false)
+	f.keepAnswer()
 	switch {
 	case f.ex.NoBody:
 		f.leaveServer(sse.Length, 0, -1)

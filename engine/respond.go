@@ -64,6 +64,9 @@ func (f *flow) respond(status int, body []byte) {
 	}
 	f.settle()
 	f.plain.body = body
+	if f.gave = f.gave[:0]; !f.HTTP.IsHead() {
+		f.RespBody = body
+	}
 	f.HTTP.Response.SetBodyStream(&f.plain, len(body))
 }
 

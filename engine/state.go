@@ -79,10 +79,14 @@ func (s *state) expire(since time.Time, inUse func(key string) bool) {
 // close closes everything.
 func (s *state) close() { s.expire(time.Now().Add(time.Hour), func(string) bool { return false }) }
 
+// closeAll closes values side by side: each may wait for a slow disk or a log
+// server that is down.
 func closeAll(values []any) {
+	var all sync.WaitGroup
 	for _, v := range values {
 		if c, ok := v.(io.Closer); ok {
-			c.Close()
+			all.Go(func() { c.Close() })
 		}
 	}
+	all.Wait()
 }

@@ -100,6 +100,10 @@ type Ctx struct {
 	Consumer   *Consumer // who the caller is; nil: nobody knows
 	Times      Times
 
+	// What came and went, as far as a BodyLogger wants it; in the log phase only.
+	ReqBody  []byte // as received
+	RespBody []byte // as sent
+
 	reply Reply
 }
 
@@ -138,6 +142,17 @@ func Message(text string) []byte {
 // Header returns the first value of a request header, by the name's lower or
 // upper case alike; nil if the client did not send it.
 func (c *Ctx) Header(name string) []byte { return c.Req.Header(name) }
+
+// SentHeaders returns the header lines of the answer as the client got them,
+// nil if they are not known any more. They are valid until the answer changes.
+func (c *Ctx) SentHeaders() []byte {
+	head := c.Head
+	if head == nil && c.HTTP != nil {
+		head = c.HTTP.Response.Header.Header()
+	}
+	_, lines, _ := bytes.Cut(head, []byte("\n")) // behind the status line
+	return lines
+}
 
 // Header is Ctx.Header.
 func (r *Request) Header(name string) []byte {

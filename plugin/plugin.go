@@ -10,9 +10,12 @@
 package plugin
 
 import (
+	"crypto/x509"
+	"io"
 	"log/slog"
 
 	"headrace/conf/schema"
+	"headrace/driver/wire"
 )
 
 // Kind separates the plugins that the engine treats differently.
@@ -67,10 +70,15 @@ type Env struct {
 	// when there is none. Such a value outlives compiled routes: it is the
 	// place for what a reload must not reset. A value that implements
 	// io.Closer is closed when it has not been asked for in ten minutes and
-	// no route of the current configuration refers to it.
+	// no route of the current configuration refers to it; one that implements
+	// Measured has its series on the metrics page. make must not call State.
 	State func(key string, make func() (any, error)) (any, error)
 	// Resolve replaces a whole-string secret reference by its value.
 	Resolve func(ref string) (string, error)
+	// Wire has the connections for calls on the plugin's own account, and
+	// RootCAs is whom it trusts beside them; nil means the system's.
+	Wire    *wire.Client
+	RootCAs *x509.CertPool
 	// Owner is the engine's own, for plugins that are built into it.
 	Owner any
 }
@@ -96,4 +104,22 @@ type (
 	}
 	// Logger runs when the client has everything or is gone. c.HTTP may be nil.
 	Logger interface{ Log(c *Ctx) }
+	// BodyLogger is a Logger that may show bodies. They are kept as far as a
+	// logger of the request wants them, in Ctx.ReqBody and Ctx.RespBody.
+	BodyLogger interface {
+		Logger
+		// Bodies says how many bytes of the client's body and of the answer's
+		// may be shown. It is asked once, when a route is compiled.
+		Bodies() (request, answer int)
+		// WantsAnswer says, when the head of an answer is final, whether its
+		// body may be shown.
+		WantsAnswer(c *Ctx) bool
+	}
 )
+
+// Measured is a value of Env.State that counts.
+type Measured interface {
+	// WriteMetrics writes series in Prometheus' text format. prefix is that of
+	// the names that are APISIX's.
+	WriteMetrics(w io.Writer, prefix string)
+}

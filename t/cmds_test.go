@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -49,6 +50,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"traffic": (*state).cmdTraffic,
 		"churn":   (*state).cmdChurn,
 		"google":  (*state).cmdGoogle,
+		"kafka":   (*state).cmdKafka,
 
 		"blackhole": (*state).cmdBlackhole,
 		"frames":    (*state).cmdFrames,
@@ -97,6 +99,8 @@ type state struct {
 	routes     []map[string]any // of conf/apisix.yaml, by the route command
 	traffic    *traffic
 	google     *tokenServer
+	kafka      *kfake.Cluster
+	kafkaSASL  bool
 	routines   int    // goroutines of the gateway before the first request
 	profile    string // the latest profile of them
 }
@@ -685,6 +689,9 @@ func (s *state) cleanup() {
 				<-p.done
 			}
 		}
+	}
+	if s.kafka != nil {
+		s.kafka.Close()
 	}
 	if len(s.gateways) > 0 {
 		for _, port := range []string{"TRAFFIC", "ADMIN", "METRICS", "CONTROL", "STATUS"} {

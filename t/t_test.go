@@ -3,7 +3,7 @@
 // area: commands on top, the files they use below. Besides testscript's own
 // commands (https://pkg.go.dev/github.com/rogpeppe/go-internal/testscript)
 // there are those of cmds_test.go, client_test.go, assert_test.go,
-// multi_test.go, google_test.go and frames_test.go; each is described where it is defined.
+// multi_test.go, google_test.go, kafka_test.go and frames_test.go; each is described where it is defined.
 //
 //	go test ./t                                   everything
 //	go test ./t -run 'TestScripts/stream'         one area
@@ -156,7 +156,7 @@ func setup(t *testing.T, env *testscript.Env) error {
 
 // setPorts puts NAME_PORT and NAME, the address, into the environment.
 func setPorts(env *testscript.Env) {
-	for _, name := range []string{"TRAFFIC", "ADMIN", "METRICS", "CONTROL", "STATUS", "MOCK", "SPARE", "A", "B", "C", "HEALTH", "VECTORS", "TOKENS"} {
+	for _, name := range []string{"TRAFFIC", "ADMIN", "METRICS", "CONTROL", "STATUS", "MOCK", "SPARE", "A", "B", "C", "HEALTH", "VECTORS", "TOKENS", "KAFKA"} {
 		port := freePort()
 		env.Setenv(name+"_PORT", strconv.Itoa(port))
 		env.Setenv(name, "127.0.0.1:"+strconv.Itoa(port))

@@ -9,7 +9,9 @@ import (
 	"headrace/plugin/consumerrestriction"
 	"headrace/plugin/filelogger"
 	"headrace/plugin/hmacauth"
+	"headrace/plugin/httplogger"
 	"headrace/plugin/jwtauth"
+	"headrace/plugin/kafkalogger"
 	"headrace/plugin/keyauth"
 )
 
@@ -20,7 +22,9 @@ func Specs() []plugin.Spec {
 		consumerrestriction.Spec,
 		filelogger.Spec,
 		hmacauth.Spec,
+		httplogger.Spec,
 		jwtauth.Spec,
+		kafkalogger.Spec,
 		keyauth.Spec,
 	}
 }
