@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"io"
+	"slices"
 	"sync"
 	"time"
 )
@@ -11,11 +13,13 @@ import (
 type state struct {
 	mu   sync.Mutex
 	held map[string]*held
+	made uint64
 }
 
 type held struct {
 	value any
 	used  time.Time
+	seq   uint64 // grows with each value that is made
 }
 
 // stateIdle is how long a value that nobody asks for is kept.
@@ -37,7 +41,8 @@ func (s *state) get(key string, make func() (any, error)) (any, error) {
 	if s.held == nil {
 		s.held = map[string]*held{}
 	}
-	s.held[key] = &held{v, time.Now()}
+	s.made++
+	s.held[key] = &held{v, time.Now(), s.made}
 	return v, nil
 }
 
@@ -48,7 +53,7 @@ func (s *state) drop(key string) {
 	delete(s.held, key)
 	s.mu.Unlock()
 	if h != nil {
-		closeAll([]any{h.value})
+		closeAll([]*held{h})
 	}
 }
 
@@ -65,10 +70,10 @@ func (s *state) each(f func(value any)) {
 // is not in use.
 func (s *state) expire(since time.Time, inUse func(key string) bool) {
 	s.mu.Lock()
-	var gone []any
+	var gone []*held
 	for key, h := range s.held {
 		if h.used.Before(since) && !inUse(key) {
-			gone = append(gone, h.value)
+			gone = append(gone, h)
 			delete(s.held, key)
 		}
 	}
@@ -79,9 +84,12 @@ func (s *state) expire(since time.Time, inUse func(key string) bool) {
 // close closes everything.
 func (s *state) close() { s.expire(time.Now().Add(time.Hour), func(string) bool { return false }) }
 
-func closeAll(values []any) {
-	for _, v := range values {
-		if c, ok := v.(io.Closer); ok {
+// closeAll closes the newest first: a value may use those that were there
+// when it was made.
+func closeAll(all []*held) {
+	slices.SortFunc(all, func(a, b *held) int { return cmp.Compare(b.seq, a.seq) })
+	for _, h := range all {
+		if c, ok := h.value.(io.Closer); ok {
 			c.Close()
 		}
 	}

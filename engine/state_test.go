@@ -41,6 +41,31 @@ func TestState(t *testing.T) {
 	}
 }
 
+// ordered notes in what order values are closed.
+type ordered struct {
+	n   int
+	got *[]int
+}
+
+func (o ordered) Close() error { *o.got = append(*o.got, o.n); return nil }
+
+func TestStateClose(t *testing.T) {
+	var s state
+	var got []int
+	for i := range 20 {
+		s.get(fmt.Sprint(i), func() (any, error) { return ordered{i, &got}, nil })
+	}
+	s.close()
+	for i, n := range got {
+		if n != 19-i {
+			t.Fatalf("closed in the order %v, want the newest first", got)
+		}
+	}
+	if len(got) != 20 {
+		t.Errorf("%d closed", len(got))
+	}
+}
+
 func TestCowMap(t *testing.T) {
 	var m cowMap[int]
 	e := editMap(&m)

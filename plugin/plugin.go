@@ -10,6 +10,7 @@
 package plugin
 
 import (
+	"crypto/x509"
 	"log/slog"
 
 	"headrace/conf/schema"
@@ -58,16 +59,19 @@ type Env struct {
 	// RouteID names the owner of the configuration: a route's id or
 	// "global_rules/<id>".
 	RouteID string
-	// Source names the resource that the configuration stands in,
-	// "routes/1" or "consumers/jill": the owner of what is counted.
+	// Source names the resource that the configuration stands in, "routes/1",
+	// "consumers/jill" or "global_rules/1": the owner of what is counted.
 	Source string
+	// RootCAs are trusted by connections of the plugin's own; nil: those of the system.
+	RootCAs *x509.CertPool
 	// Metadata returns the plugin_metadata of the plugin as JSON, nil if none is set.
 	Metadata func(plugin string) []byte
 	// State returns the value that lives under key, and makes it with make
 	// when there is none. Such a value outlives compiled routes: it is the
 	// place for what a reload must not reset. A value that implements
 	// io.Closer is closed when it has not been asked for in ten minutes and
-	// no route of the current configuration refers to it.
+	// no route of the current configuration refers to it; one that was made
+	// later is closed earlier.
 	State func(key string, make func() (any, error)) (any, error)
 	// Resolve replaces a whole-string secret reference by its value.
 	Resolve func(ref string) (string, error)

@@ -190,7 +190,7 @@ var vars = map[string]Var{
 	"llm_has_tool_calls":              flag(func(c *Ctx) bool { return c.Capture.ToolCalls }),
 	"llm_end_user_id":                 func(c *Ctx, dst []byte) ([]byte, bool) { return append(dst, c.EndUser...), true },
 	"llm_content_risk_level":          func(_ *Ctx, dst []byte) ([]byte, bool) { return dst, true },
-	"rate_limiting_info":              func(_ *Ctx, dst []byte) ([]byte, bool) { return dst, true },
+	"rate_limiting_info":              rateLimitingInfo,
 }
 
 // Var implements expr.Vars: the variable's value for a comparison, which is
