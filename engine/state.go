@@ -66,13 +66,25 @@ func (s *state) each(f func(value any)) {
 	}
 }
 
-// expire closes and forgets what was not asked for since the given moment and
-// is not in use.
+// expire closes and forgets what was not asked for since the given moment, is
+// not in use and not busy.
 func (s *state) expire(since time.Time, inUse func(key string) bool) {
+	s.remove(func(key string, h *held) bool {
+		if b, ok := h.value.(interface{ Busy() bool }); ok && b.Busy() {
+			return false
+		}
+		return h.used.Before(since) && !inUse(key)
+	})
+}
+
+// close closes everything.
+func (s *state) close() { s.remove(func(string, *held) bool { return true }) }
+
+func (s *state) remove(which func(key string, h *held) bool) {
 	s.mu.Lock()
 	var gone []*held
 	for key, h := range s.held {
-		if h.used.Before(since) && !inUse(key) {
+		if which(key, h) {
 			gone = append(gone, h)
 			delete(s.held, key)
 		}
@@ -80,9 +92,6 @@ func (s *state) expire(since time.Time, inUse func(key string) bool) {
 	s.mu.Unlock()
 	closeAll(gone)
 }
-
-// close closes everything.
-func (s *state) close() { s.expire(time.Now().Add(time.Hour), func(string) bool { return false }) }
 
 // closeAll closes the newest first: a value may use those that were there
 // when it was made.

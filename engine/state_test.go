@@ -41,6 +41,35 @@ func TestState(t *testing.T) {
 	}
 }
 
+// worker is a closer that may be busy.
+type worker struct {
+	closer
+	busy bool
+}
+
+func (w *worker) Busy() bool { return w.busy }
+
+func TestStateBusy(t *testing.T) {
+	var s state
+	w := &worker{busy: true}
+	s.get("a", func() (any, error) { return w, nil })
+	unused := func(string) bool { return false }
+	s.expire(time.Now().Add(time.Hour), unused)
+	if w.closed != 0 {
+		t.Error("closed while it was busy")
+	}
+	w.busy = false
+	s.expire(time.Now().Add(time.Hour), unused)
+	if w.closed != 1 {
+		t.Errorf("closed %d times", w.closed)
+	}
+	w = &worker{busy: true}
+	s.get("a", func() (any, error) { return w, nil })
+	if s.close(); w.closed != 1 {
+		t.Error("the end waits for nobody")
+	}
+}
+
 // ordered notes in what order values are closed.
 type ordered struct {
 	n   int

@@ -92,7 +92,7 @@ func checkItem(c *call, id string, v *value) string {
 			return text
 		}
 	}
-	return ""
+	return c.groupMismatch(it)
 }
 
 // checkGlobalRule also keeps a plugin from running twice.

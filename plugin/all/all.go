@@ -11,6 +11,9 @@ import (
 	"headrace/plugin/hmacauth"
 	"headrace/plugin/jwtauth"
 	"headrace/plugin/keyauth"
+	"headrace/plugin/limitconn"
+	"headrace/plugin/limitcount"
+	"headrace/plugin/limitreq"
 )
 
 // Specs returns the plugins.
@@ -22,5 +25,8 @@ func Specs() []plugin.Spec {
 		hmacauth.Spec,
 		jwtauth.Spec,
 		keyauth.Spec,
+		limitconn.Spec,
+		limitcount.Spec,
+		limitreq.Spec,
 	}
 }
