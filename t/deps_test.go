@@ -30,7 +30,7 @@ var rows = []struct {
 	{[]string{"plugin"}, "what a plugin sees of a request"},
 	{[]string{"plugin/redis"}, "connections that plugins share"},
 	{[]string{"plugin/limit", "plugin/logfile", "plugin/logentry", "plugin/auth"}, "what several plugins share"},
-	{[]string{"plugin/auth/authtest"}, "a gateway for the tests of auth plugins"},
+	{[]string{"plugin/auth/authtest", "plugin/limit/limittest", "plugin/redis/redistest"}, "what tests of plugins need"},
 	{[]string{"engine", "plugin/*"}, "the engine does not know the plugins, nor they the engine: main hands it all.Specs"},
 	{[]string{"engine/admin", "plugin/all", "conf/etcd"}, "nothing but main may depend on these"},
 	{[]string{"bench/*"}, "parts of the measuring program"},

@@ -22,10 +22,13 @@ type batched struct {
 	every  time.Duration
 	log    *slog.Logger
 
+	flushing sync.Mutex // held while a batch is under way
+
 	mu     sync.Mutex
 	dirty  []pending
 	timer  *time.Timer // runs when there are dirty keys
-	down   int64       // until when the Redis is not asked, after a failure
+	failed bool        // the last call, which is in the log
+	down   int64       // until when the Redis is not asked about windows
 	closed bool
 }
 
@@ -155,9 +158,7 @@ func (b *batched) begin(r *Rule) {
 	if err == nil {
 		err = t.learn(answer, r.Window, now)
 	}
-	if err != nil {
-		b.fail(err, now)
-	}
+	b.note(err)
 	close(t.asked)
 	t.asked = nil
 	b.unlock(bit)
@@ -189,12 +190,19 @@ func (b *batched) isDown(now int64) bool {
 	return now < b.down
 }
 
-func (b *batched) fail(err error, now int64) {
+// note notes how a call has ended, and logs when that changes.
+func (b *batched) note(err error) {
 	b.mu.Lock()
-	said := now < b.down
-	b.down = now + int64(b.every)
+	changed := b.failed != (err != nil)
+	if b.failed = err != nil; b.failed {
+		b.down = b.now() + int64(b.every)
+	}
 	b.mu.Unlock()
-	if !said {
-		b.log.Error("cannot bring counts to redis, each gateway counts alone", "owner", b.remote.prefix, "err", err)
+	switch {
+	case !changed:
+	case err != nil:
+		b.log.Error("cannot bring counts to redis: each gateway counts alone", "counters", b.remote.prefix, "err", err)
+	default:
+		b.log.Info("counts are brought to redis again", "counters", b.remote.prefix)
 	}
 }

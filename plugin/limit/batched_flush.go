@@ -23,6 +23,8 @@ func (b *batched) queue(p pending) {
 // flush brings all that was counted to the Redis. What could not be brought
 // stays for the next time.
 func (b *batched) flush() {
+	b.flushing.Lock()
+	defer b.flushing.Unlock()
 	b.mu.Lock()
 	all := b.dirty
 	b.dirty = nil
@@ -31,8 +33,7 @@ func (b *batched) flush() {
 		n := min(len(all), flushBatch)
 		err := b.bring(all[:n])
 		all = all[n:]
-		if err != nil {
-			b.fail(err, b.now())
+		if b.note(err); err != nil {
 			break
 		}
 	}

@@ -52,7 +52,11 @@ func (l *localSlots) Enter(c *plugin.Ctx, shares []Share) (full int, err error) 
 	}
 	for i := range shares {
 		e, s := l.get(shares[i].Key, now)
-		e.v = slots{e.v.n + 1, now + int64(idleSlots), &s.mu}
+		if e.v.mu == nil { // else End may be reading it
+			e.v.mu = &s.mu
+		}
+		e.v.n++
+		e.v.until = now + int64(idleSlots)
 		s.renew(e)
 		c.OnEnd(&e.v)
 	}

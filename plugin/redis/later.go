@@ -68,10 +68,8 @@ func (l *later) run() {
 		if err == nil {
 			continue
 		}
+		l.putBack(batch)
 		l.client.log.Error("cannot write to redis", "err", err)
-		if !l.putBack(batch) {
-			continue
-		}
 		select {
 		case <-l.stop:
 		case <-time.After(laterPause):
@@ -105,9 +103,8 @@ func (l *later) send(batch []Command) error {
 	})
 }
 
-// putBack has what may be tried again wait once more and tells whether that is
-// anything.
-func (l *later) putBack(batch []Command) bool {
+// putBack has what may be tried again wait once more.
+func (l *later) putBack(batch []Command) {
 	now := time.Now()
 	again := batch[:0]
 	for _, c := range batch {
@@ -117,11 +114,9 @@ func (l *later) putBack(batch []Command) bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed || len(again) == 0 {
-		return false
+	if !l.closed {
+		l.waiting = append(again, l.waiting...)
 	}
-	l.waiting = append(again, l.waiting...)
-	return true
 }
 
 // close waits until all is sent, or could not be.
