@@ -31,7 +31,9 @@ func TestBatched(t *testing.T) {
 	}
 	// ... and knows of the others after it.
 	until(t, "all are there", func() bool { return stored("k") == "4" })
-	until(t, "one has learned that", func() bool { return word(t, a, "k", 5, time.Minute, 0, 0) == "ok 1" || word(t, b, "k", 5, time.Minute, 0, 0) == "ok 1" })
+	until(t, "one has learned that", func() bool {
+		return word(t, a, "k", 5, time.Minute, 0, 0) == "ok 1" || word(t, b, "k", 5, time.Minute, 0, 0) == "ok 1"
+	})
 	f(a, 100, fmt.Sprint("ok ", 99-seen(a, "k")))
 	f(b, 100, fmt.Sprint("ok ", 99-seen(b, "k")))
 	until(t, "all are there", func() bool { return stored("k") == "6" })

@@ -146,9 +146,18 @@ func Outcome(c *plugin.Ctx, v plugin.Verdict) string {
 	return strings.TrimSpace(fmt.Sprintf("%d %s", v, a.Body))
 }
 
+// Header is a header of the answer, by its very spelling.
+func Header(c *plugin.Ctx, name string) string {
+	for k, v := range c.HTTP.Response.Header.All() {
+		if string(k) == name {
+			return string(v)
+		}
+	}
+	return ""
+}
+
 // Quota is what the headers say, "limit remaining reset".
 func Quota(c *plugin.Ctx, prefix string) string {
-	h := &c.HTTP.Response.Header
-	get := func(name string) string { return string(h.Peek("X-" + prefix + "RateLimit-" + name)) }
+	get := func(name string) string { return Header(c, "X-"+prefix+"RateLimit-"+name) }
 	return get("Limit") + " " + get("Remaining") + " " + get("Reset")
 }
