@@ -38,6 +38,7 @@ func (f *flow) record() {
 			f.e.log.Error("BUG: panic while logging a request", "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
+	f.End()
 	f.count()
 	f.showBodies()
 	f.snap.globals.runLog(&f.Ctx)

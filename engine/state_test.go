@@ -41,6 +41,60 @@ func TestState(t *testing.T) {
 	}
 }
 
+// worker is a closer that may be busy.
+type worker struct {
+	closer
+	busy bool
+}
+
+func (w *worker) Busy() bool { return w.busy }
+
+func TestStateBusy(t *testing.T) {
+	var s state
+	w := &worker{busy: true}
+	s.get("a", func() (any, error) { return w, nil })
+	unused := func(string) bool { return false }
+	s.expire(time.Now().Add(time.Hour), unused)
+	if w.closed != 0 {
+		t.Error("closed while it was busy")
+	}
+	w.busy = false
+	s.expire(time.Now().Add(time.Hour), unused)
+	if w.closed != 1 {
+		t.Errorf("closed %d times", w.closed)
+	}
+	w = &worker{busy: true}
+	s.get("a", func() (any, error) { return w, nil })
+	if s.close(); w.closed != 1 {
+		t.Error("the end waits for nobody")
+	}
+}
+
+// ordered notes in what order values are closed.
+type ordered struct {
+	n   int
+	got *[]int
+}
+
+func (o ordered) Close() error { *o.got = append(*o.got, o.n); return nil }
+
+func TestStateClose(t *testing.T) {
+	var s state
+	var got []int
+	for i := range 20 {
+		s.get(fmt.Sprint(i), func() (any, error) { return ordered{i, &got}, nil })
+	}
+	s.close()
+	for i, n := range got {
+		if n != 19-i {
+			t.Fatalf("closed in the order %v, want the newest first", got)
+		}
+	}
+	if len(got) != 20 {
+		t.Errorf("%d closed", len(got))
+	}
+}
+
 func TestCowMap(t *testing.T) {
 	var m cowMap[int]
 	e := editMap(&m)

@@ -104,7 +104,9 @@ type Ctx struct {
 	ReqBody  []byte // as received
 	RespBody []byte // as sent
 
-	reply Reply
+	reply   Reply
+	limited rateLimit
+	ends    []Ender
 }
 
 // UpstreamRef names the last upstream for the $upstream_ variables.
@@ -135,8 +137,14 @@ const (
 
 // Message is {"message":"<text>"} and a newline, the body of most answers that
 // plugins make.
-func Message(text string) []byte {
-	return append(driver.AppendString([]byte(`{"message":`), []byte(text)), "}\n"...)
+func Message(text string) []byte { return textBody("message", text) }
+
+// ErrorMessage is {"error_msg":"<text>"} and a newline, the body of answers of
+// plugins that limit.
+func ErrorMessage(text string) []byte { return textBody("error_msg", text) }
+
+func textBody(key, text string) []byte {
+	return append(driver.AppendString([]byte(`{"`+key+`":`), []byte(text)), "}\n"...)
 }
 
 // Header returns the first value of a request header, by the name's lower or
@@ -216,5 +224,6 @@ func (c *Ctx) Reset() {
 	if cap(attempts) > keepAttempts {
 		attempts = nil
 	}
-	*c = Ctx{Body: body, Capture: capture, Attempts: attempts, UpstreamID: id}
+	key, ends := c.limited.key[:0], c.ends[:0]
+	*c = Ctx{Body: body, Capture: capture, Attempts: attempts, UpstreamID: id, limited: rateLimit{key: key}, ends: ends}
 }

@@ -49,11 +49,17 @@ type Spec struct {
 	// Warn lists what is valid but will not do what its author meant; raw is
 	// what the user wrote. May be nil.
 	Warn func(raw []byte) []string
+	// Group names the group that a configuration belongs to, "" for none: all
+	// of one group must be equal. raw is as for Check. May be nil.
+	Group func(raw []byte) string
 	// Credential is the consumer's side of an auth plugin; nil for all others.
 	Credential *CredentialSpec
 	// New makes the value that serves requests. raw passed Schema and Check.
 	New func(raw []byte, env *Env) (any, error)
 }
+
+// GroupMismatch is said of a configuration that is not that of its group.
+const GroupMismatch = "group conf mismatched"
 
 // Env is what the engine offers to plugins when they are made.
 type Env struct {
@@ -61,8 +67,8 @@ type Env struct {
 	// RouteID names the owner of the configuration: a route's id or
 	// "global_rules/<id>".
 	RouteID string
-	// Source names the resource that the configuration stands in,
-	// "routes/1" or "consumers/jill": the owner of what is counted.
+	// Source names the resource that the configuration stands in, "routes/1",
+	// "consumers/jill" or "global_rules/1": the owner of what is counted.
 	Source string
 	// Metadata returns the plugin_metadata of the plugin as JSON, nil if none is set.
 	Metadata func(plugin string) []byte
@@ -70,8 +76,10 @@ type Env struct {
 	// when there is none. Such a value outlives compiled routes: it is the
 	// place for what a reload must not reset. A value that implements
 	// io.Closer is closed when it has not been asked for in ten minutes and
-	// no route of the current configuration refers to it; one that implements
-	// Measured has its series on the metrics page. make must not call State.
+	// no route of the current configuration refers to it, unless it has a
+	// method Busy() bool that says otherwise; one that others use has a method
+	// Shared() and is closed after them. One that implements Measured has its
+	// series on the metrics page. make must not call State.
 	State func(key string, make func() (any, error)) (any, error)
 	// Resolve replaces a whole-string secret reference by its value.
 	Resolve func(ref string) (string, error)

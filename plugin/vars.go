@@ -205,7 +205,7 @@ var vars = map[string]Var{
 	},
 	"llm_end_user_id":        func(c *Ctx, dst []byte) ([]byte, bool) { return append(dst, c.EndUser...), true },
 	"llm_content_risk_level": func(_ *Ctx, dst []byte) ([]byte, bool) { return dst, true },
-	"rate_limiting_info":     func(_ *Ctx, dst []byte) ([]byte, bool) { return dst, true },
+	"rate_limiting_info":     rateLimitingInfo,
 }
 
 // RequestType is the value of $request_type (ai-proxy.md 2.3).

@@ -38,7 +38,7 @@ var (
 )
 
 // areas are the folders with scripts.
-var areas = []string{"admin", "auth", "bedrock", "check", "convert", "log", "match", "metrics", "mock", "multi", "proxy", "seeds", "serve", "stream", "vertex"}
+var areas = []string{"admin", "auth", "bedrock", "check", "convert", "limit", "log", "match", "metrics", "mock", "multi", "proxy", "seeds", "serve", "stream", "vertex"}
 
 // binary is the program under test, built once by TestMain.
 var binary string
@@ -156,7 +156,7 @@ func setup(t *testing.T, env *testscript.Env) error {
 
 // setPorts puts NAME_PORT and NAME, the address, into the environment.
 func setPorts(env *testscript.Env) {
-	for _, name := range []string{"TRAFFIC", "ADMIN", "METRICS", "CONTROL", "STATUS", "MOCK", "SPARE", "A", "B", "C", "HEALTH", "VECTORS", "TOKENS", "KAFKA"} {
+	for _, name := range []string{"TRAFFIC", "ADMIN", "METRICS", "CONTROL", "STATUS", "MOCK", "SPARE", "A", "B", "C", "HEALTH", "VECTORS", "TOKENS", "KAFKA", "REDIS"} {
 		port := freePort()
 		env.Setenv(name+"_PORT", strconv.Itoa(port))
 		env.Setenv(name, "127.0.0.1:"+strconv.Itoa(port))

@@ -13,6 +13,9 @@ import (
 	"headrace/plugin/jwtauth"
 	"headrace/plugin/kafkalogger"
 	"headrace/plugin/keyauth"
+	"headrace/plugin/limitconn"
+	"headrace/plugin/limitcount"
+	"headrace/plugin/limitreq"
 )
 
 // Specs returns the plugins.
@@ -26,5 +29,8 @@ func Specs() []plugin.Spec {
 		jwtauth.Spec,
 		kafkalogger.Spec,
 		keyauth.Spec,
+		limitconn.Spec,
+		limitcount.Spec,
+		limitreq.Spec,
 	}
 }
