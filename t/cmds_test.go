@@ -128,6 +128,14 @@ func (s *state) getenv(name string) string {
 	return s.env.Getenv(name)
 }
 
+func (s *state) setenv(name, value string) {
+	if s.ts != nil {
+		s.ts.Setenv(name, value)
+		return
+	}
+	s.env.Setenv(name, value)
+}
+
 // process is a program of ours in the background.
 type process struct {
 	addr     string // of a mock
@@ -375,15 +383,20 @@ func (s *state) cmdRoute(args []string) (string, error) {
 		id = args[2]
 	}
 	s.routes = append(s.routes, map[string]any{"id": id, "uri": uri, "plugins": map[string]any{"ai-proxy": plugin}})
+	return "", s.writeRoutes()
+}
+
+// writeRoutes writes conf/apisix.yaml.
+func (s *state) writeRoutes() error {
 	text, err := yaml.Marshal(map[string]any{"routes": s.routes})
 	if err != nil {
-		return "", err
+		return err
 	}
 	path := filepath.Join(s.env.WorkDir, "conf", "apisix.yaml")
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return "", err
+		return err
 	}
-	return "", os.WriteFile(path, append(text, "#END\n"...), 0o644)
+	return os.WriteFile(path, append(text, "#END\n"...), 0o644)
 }
 
 // merge puts src over dst; null takes away what dst has.
@@ -638,6 +651,9 @@ func (s *state) cleanup() {
 	s.stopTraffic()
 	for _, c := range s.all {
 		c.Close()
+	}
+	if s.google != nil {
+		s.google.server.Close()
 	}
 	name := filepath.Base(s.env.WorkDir)
 	for _, p := range s.gateways {

@@ -10,6 +10,8 @@
 //	go test ./t -run 'TestScripts/stream/^stall$' one script
 //	go test ./t -update                           rewrite expectations of cmp
 //	go test ./t -bug                              run the scripts of known bugs too
+//	go test ./t -run 'TestFixtures/gemini'        the answers of a provider, see fixtures/README.md
+//	make live                                     real providers, see CONTRIBUTING.md
 //
 // HEADRACE_BINARY names a program to test instead of the one that is built.
 package t
