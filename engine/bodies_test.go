@@ -125,6 +125,29 @@ func TestBodies(t *testing.T) {
 	}
 }
 
+// What a condition has read of an upload is a part of it.
+func TestBodiesReadAhead(t *testing.T) {
+	spec, seen := witnessSpec("witness")
+	r := newRigWith(t, Options{MaxPostArgs: 1000}, spec)
+	up := r.node(func(_ http.ResponseWriter, req *http.Request) { io.Copy(io.Discard, req.Body) })
+	r.proxied("1", "/up", "{"+nodes(up)+"}", `,"vars":[["post_arg.none","~=","x"]],"plugins":{"witness":{"Req":50000}}`)
+	body := strings.Repeat("abcdefghij", 20000)
+	for _, chunked := range []bool{false, true} {
+		var in io.Reader = strings.NewReader(body)
+		if chunked {
+			in = io.MultiReader(in)
+		}
+		res, err := http.Post(r.url+"/up", "application/json", in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if w := <-seen; res.StatusCode != 200 || w[0] != body[:50000] {
+			t.Errorf("%d: the logger saw %d bytes %.20q", res.StatusCode, len(w[0]), w[0])
+		}
+	}
+}
+
 // A stream that ends before anything of it was sent is answered by a status.
 func TestBodiesLateFault(t *testing.T) {
 	spec, seen := witnessSpec("witness")

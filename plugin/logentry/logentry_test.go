@@ -374,6 +374,9 @@ func FuzzEntry(f *testing.F) {
 		for _, raw := range [][2]string{{format, ""}, {"", format}} {
 			if fm, err := (&Config{Format: json.RawMessage(raw[0]), Extra: json.RawMessage(raw[1])}).Compile(); err == nil {
 				check(t, fm.Append(nil, c))
+				if out := fm.AppendOriginal(nil, c); bytes.Contains(out, []byte("sk-client")) && !strings.Contains(query+headers, "sk-client") {
+					t.Fatalf("%q", out)
+				}
 			}
 		}
 	})
