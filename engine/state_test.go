@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 )
@@ -70,28 +71,49 @@ func TestStateBusy(t *testing.T) {
 	}
 }
 
-// ordered notes in what order values are closed.
+// ordered notes when it is closed.
 type ordered struct {
-	n   int
-	got *[]int
+	n  int
+	to *orderOf
 }
 
-func (o ordered) Close() error { *o.got = append(*o.got, o.n); return nil }
+type orderOf struct {
+	mu  sync.Mutex
+	got []int
+}
 
+func (o ordered) Close() error {
+	o.to.mu.Lock()
+	defer o.to.mu.Unlock()
+	o.to.got = append(o.to.got, o.n)
+	return nil
+}
+
+type sharedOrdered struct{ ordered }
+
+func (sharedOrdered) Shared() {}
+
+// What others use is closed after them.
 func TestStateClose(t *testing.T) {
 	var s state
-	var got []int
+	var to orderOf
 	for i := range 20 {
-		s.get(fmt.Sprint(i), func() (any, error) { return ordered{i, &got}, nil })
+		s.get(fmt.Sprint(i), func() (any, error) {
+			if o := (ordered{i, &to}); i%3 != 0 {
+				return o, nil
+			} else {
+				return sharedOrdered{o}, nil
+			}
+		})
 	}
 	s.close()
-	for i, n := range got {
-		if n != 19-i {
-			t.Fatalf("closed in the order %v, want the newest first", got)
-		}
+	if len(to.got) != 20 {
+		t.Fatalf("%d closed", len(to.got))
 	}
-	if len(got) != 20 {
-		t.Errorf("%d closed", len(got))
+	for i, n := range to.got {
+		if shared := n%3 == 0; shared != (i >= 13) {
+			t.Fatalf("closed in the order %v, want what is shared at the end", to.got)
+		}
 	}
 }
 
