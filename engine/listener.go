@@ -81,12 +81,13 @@ func (s *connSet) wake() {
 	}
 }
 
-// closeAll cuts every connection.
+// closeAll cuts every connection; what its request waits for ends.
 func (s *connSet) closeAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.all {
 		c.Conn.Close()
+		c.PeerClosed()
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // replyVerdict ends the request with what a phase decided.
 func (f *flow) replyVerdict(v plugin.Verdict) {
 	r := f.Answer()
-	if int(v) == statusGone {
+	if v == plugin.Gone && f.conn.gone.Load() { // else a status that somebody has configured
 		f.clientGone()
 		return
 	}
