@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/netip"
 	"strings"
+
+	"headrace/conf/pcre"
 )
 
 // The texts are those of lua-resty-expr; the caller puts "failed to validate
@@ -217,7 +219,11 @@ func (n *node) compileMatch() error {
 	default:
 		return errInvalid
 	}
-	re, err := compilePattern(src, n.op == opMatchFold)
+	flags := ""
+	if n.op == opMatchFold {
+		flags = "i"
+	}
+	re, err := pcre.Compile(src, flags)
 	if err != nil {
 		return fmt.Errorf("invalid regular expression %q", src)
 	}

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"headrace/conf/pcre"
 )
 
 // FuzzExpr compares with a slow twin that walks the decoded text the way the
@@ -133,8 +135,8 @@ func twinCompare(left any, present bool, word string, right any) bool {
 		}
 		re, err := regexp.Compile(flags + twinText(right))
 		if err != nil {
-			p, _ := compilePattern(twinText(right), word == "~*")
-			return p.match([]byte(twinText(left)))
+			p, _ := pcre.Compile(twinText(right), strings.Trim(flags, "(?)"))
+			return p.MatchString(twinText(left))
 		}
 		return re.MatchString(twinText(left))
 	case "in":
