@@ -125,7 +125,8 @@ func (c *Ctx) DelArg(name string) {
 }
 
 // SetTarget makes path (decoded) and query (raw) what is asked for from here
-// on. Both must stay valid until the request ends.
+// on. Both must stay valid until the request ends. Control bytes and blanks
+// are escaped: nothing of them can end the request line.
 func (c *Ctx) SetTarget(path, query []byte) {
 	const hex = "0123456789ABCDEF"
 	target := make([]byte, 0, len(path)+len(query)+16)
@@ -139,7 +140,9 @@ func (c *Ctx) SetTarget(path, query []byte) {
 	if len(query) > 0 {
 		target = append(target, '?')
 		for _, b := range query {
-			if b > ' ' && b != 0x7f {
+			if b <= ' ' || b == 0x7f {
+				target = append(target, '%', hex[b>>4], hex[b&15])
+			} else {
 				target = append(target, b)
 			}
 		}

@@ -103,7 +103,7 @@ func TestIdentify(t *testing.T) {
 func TestSetTarget(t *testing.T) {
 	c := &Ctx{Req: Request{URI: []byte("/sent")}}
 	c.SetTarget([]byte("/a b/\u00fc?#%\r\n"), []byte("x=1 2\r\nX: y&z=%20"))
-	if got := string(c.Req.Target); got != "/a%20b/%C3%BC%3F%23%25%0D%0A?x=12X:y&z=%20" {
+	if got := string(c.Req.Target); got != "/a%20b/%C3%BC%3F%23%25%0D%0A?x=1%202%0D%0AX:%20y&z=%20" {
 		t.Errorf("got %q", got)
 	}
 	if string(c.Req.URI) != "/sent" || string(c.Req.Path) != "/a b/\u00fc?#%\r\n" {

@@ -245,7 +245,7 @@ func (n *node) compileNets(value any) error {
 	}
 	for _, item := range list {
 		s, _ := item.(string)
-		p, err := parseNet(s)
+		p, err := ParseNet(s)
 		if err != nil {
 			return fmt.Errorf("invalid ip address: %v", item)
 		}
@@ -254,8 +254,8 @@ func (n *node) compileNets(value any) error {
 	return nil
 }
 
-// parseNet reads an address or a CIDR; host bits are cut off.
-func parseNet(s string) (netip.Prefix, error) {
+// ParseNet reads an address or a CIDR; host bits are cut off.
+func ParseNet(s string) (netip.Prefix, error) {
 	if strings.Contains(s, "/") {
 		p, err := netip.ParsePrefix(s)
 		return p.Masked(), err

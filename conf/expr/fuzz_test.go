@@ -161,7 +161,7 @@ func twinCompare(left any, present bool, word string, right any) bool {
 		s, _ := left.(string)
 		ip, err := netip.ParseAddr(s)
 		for _, item := range list {
-			p, perr := parseNet(item.(string))
+			p, perr := ParseNet(item.(string))
 			if present && err == nil && perr == nil && p.Contains(ip.Unmap()) {
 				return true
 			}
