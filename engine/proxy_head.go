@@ -22,6 +22,8 @@ func (f *flow) appendProxyHead(dst []byte, up *upstream, n *upstreamNode, length
 	switch {
 	case up.passHost == "rewrite":
 		f.Upstream.Host = up.host
+	case up.passHost != "node" && r.AskHost != nil:
+		f.Upstream.Host = r.AskHost
 	case up.passHost == "node" || len(r.Host) == 0: // HTTP/1.0 may have none
 		f.Upstream.Host = n.header
 	default:

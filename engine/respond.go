@@ -55,9 +55,7 @@ func (f *flow) replyUpstream(status int, contentType, body []byte) {
 func (f *flow) respond(status int, body []byte) {
 	f.settleBody()
 	f.startAnswer(status)
-	if f.rt != nil {
-		body = f.filterWhole(body)
-	}
+	body = f.filterWhole(body)
 	f.settle()
 	f.plain.body = body
 	f.HTTP.Response.SetBodyStream(&f.plain, len(body))
@@ -92,12 +90,16 @@ var upstreamStatus, _ = plugin.LookupVar("upstream_status")
 
 // filterWhole runs the chunk filters over a body that is complete.
 func (f *flow) filterWhole(body []byte) []byte {
-	for i := range f.rt.chunk {
-		if s := &f.rt.chunk[i]; s.b.Runs(&f.Ctx) {
-			body = s.do.FilterChunk(&f.Ctx, nil, body, true)
-		}
+	body = f.snap.globals.runChunk(&f.Ctx, body)
+	if f.rt != nil {
+		body = f.rt.runChunk(&f.Ctx, body)
 	}
 	return body
+}
+
+// filtersBody tells whether a plugin may change the body of the answer.
+func (f *flow) filtersBody() bool {
+	return len(f.snap.globals.chunk) > 0 || f.rt != nil && len(f.rt.chunk) > 0
 }
 
 // clientGone ends a request whose client has left: nothing is written, the

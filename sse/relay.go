@@ -38,6 +38,7 @@ type Relay struct {
 	framed   bool // the stream is one of AWS frames
 	mid      bool // the transform's output so far ends inside an event
 	needDone bool
+	mayEmpty bool
 	headSent bool
 	ended    bool
 }
@@ -54,7 +55,7 @@ func (r *Relay) Start(h Hooks, tr Transform, lim Limits, t0 time.Time, known, sc
 	r.sc.Init(limit)
 	r.hooks, r.tr, r.lim, r.t0, r.known, r.scan, r.framed = h, tr, lim, t0, known, scan, false
 	r.st, r.cause, r.out = Stats{}, nil, kept(r.out)
-	r.mid, r.needDone, r.headSent, r.ended = false, false, false, false
+	r.mid, r.needDone, r.mayEmpty, r.headSent, r.ended = false, false, false, false, false
 	if cap(r.events) > maxEvents {
 		r.events = nil
 	}
@@ -73,6 +74,10 @@ func (r *Relay) StartFrames(h Hooks, tr Transform, lim Limits, t0 time.Time, kno
 // of its connection: an end without a Done mark is then a truncation, if the
 // protocol is known (architecture.md section 13, ruling 9). Call it after Start.
 func (r *Relay) NeedDone() { r.needDone = true }
+
+// MayBeEmpty says that a Transform may make nothing of a whole body: it does
+// not convert, it leaves out. Call it after Start.
+func (r *Relay) MayBeEmpty() { r.mayEmpty = true }
 
 // HeadSent says that the client has got the head of its answer. Before that,
 // and before any output, no fault event is made: the cause that End returns
@@ -159,7 +164,7 @@ func (r *Relay) observe(ev Event, now time.Duration) {
 //   - nil, if it was truncated, stalled or corrupt after a Done mark: the answer is complete;
 //   - ErrTruncated, see NeedDone;
 //   - the Transform's own error, after an end without a cause;
-//   - ErrNoOutput, if the Transform made nothing of a whole body.
+//   - ErrNoOutput, if the Transform made nothing of a whole body, see MayBeEmpty.
 //
 // See Broken for what to do with it.
 func (r *Relay) End(cause error) ([]byte, error) {
@@ -187,7 +192,7 @@ func (r *Relay) End(cause error) ([]byte, error) {
 	silent := r.st.BytesOut == 0 && len(r.out) == from
 	switch cause {
 	case nil:
-		if r.tr != nil && silent {
+		if r.tr != nil && silent && !r.mayEmpty {
 			cause = ErrNoOutput
 		}
 	case ErrClientGone:
