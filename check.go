@@ -25,8 +25,8 @@ given as arguments. Nothing is started, contacted or written.
 Every problem is printed with its place. Exit status: 0 nothing to object,
 1 something would be refused: an invalid item, or a route that would answer 503
 because a plugin that guards it is missing here; warnings do not count.
-Routes of the embedded store are not checked: the Admin API checked them when
-they were written.`,
+Routes of the embedded store, which the Admin API checked when they were
+written, and those of etcd are not checked.`,
 		Example: `  headrace check -c conf/config.yaml
   headrace check conf/apisix.yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -66,8 +66,12 @@ func check(w io.Writer, config string, files []string) (bad int) {
 			files = append(files, f)
 		}
 		files = append(files, cfg.Headrace.Seed...)
-		if p, err := cfg.Provider(); err == nil && p == conf.ProviderEmbedded && config != "" {
+		switch p, err := cfg.Provider(); {
+		case err != nil || config == "":
+		case p == conf.ProviderEmbedded:
 			fmt.Fprintf(w, "note: routes of the embedded store in %q are not checked here\n", cfg.Headrace.DataDir)
+		case p == conf.ProviderEtcd:
+			fmt.Fprintln(w, "note: routes in etcd are not checked here")
 		}
 	}
 	registry := engine.NewRegistry(all.Specs(), enabled)

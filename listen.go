@@ -14,6 +14,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"headrace/bench"
+	"headrace/conf"
 	"headrace/engine/admin"
 )
 
@@ -38,9 +39,9 @@ func (s *server) close() {
 	}
 }
 
-// listen binds every port before anything is served: a port in use is an
-// error of the start, not of a goroutine.
-func (g *gateway) listen(ctx context.Context) error {
+// listenSide binds the ports that need no configuration of routes. A port in
+// use is an error of the start, not of a goroutine.
+func (g *gateway) listenSide() error {
 	c := g.cfg
 	if addr := c.Headrace.MockListen; addr != "" {
 		g.mock = bench.New(bench.Options{Gap: 20 * time.Millisecond})
@@ -49,6 +50,37 @@ func (g *gateway) listen(ctx context.Context) error {
 		}
 		g.addServer(server{name: "mock", addr: g.mock.Addr().String()})
 	}
+	if p := c.Prometheus; p.EnableExportServer {
+		h := admin.Metrics(p.ExportURI, g.writeMetrics)
+		if err := g.serve("metrics", "plugin_attr.prometheus.export_addr", p.ExportAddr.Addr(), p.ExportURI, h, nil); err != nil {
+			return err
+		}
+	}
+	if c.APISIX.EnableControl {
+		o := admin.ControlOptions{
+			Registry: g.engine.Registry(), Log: g.log, Server: g.engine.ServerName(),
+			Snapshot: g.engine.Snapshot, Health: g.engine.Healthchecks, Streams: g.engine.OpenStreams, EndStream: g.engine.EndStream,
+		}
+		if g.etcd != nil {
+			o.Source = func() any { return g.etcd.Status() }
+			o.Accept = g.etcd.Accept
+		}
+		if err := g.serve("control", "apisix.control", c.APISIX.Control.Addr(), "/v1/schema", admin.NewControl(o).Handler, nil); err != nil {
+			return err
+		}
+	}
+	if s := c.APISIX.Status; s != nil {
+		if err := g.serve("status", "apisix.status", s.Addr(), "/status/ready", admin.NewStatus(g.ready, g.engine.ServerName()), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listen binds the traffic ports and that of the Admin API. A control plane
+// has no traffic.
+func (g *gateway) listen(ctx context.Context) error {
+	c := g.cfg
 	for _, l := range c.APISIX.NodeListen {
 		ln, err := listenOn(l.Addr())
 		if err != nil {
@@ -64,37 +96,35 @@ func (g *gateway) listen(ctx context.Context) error {
 	if err := g.listenTLS(ctx); err != nil {
 		return err
 	}
-	if c.APISIX.EnableAdmin && g.store != nil {
-		api := admin.New(admin.Options{
-			Store: g.store, Applied: g.store.WaitApplied, Registry: g.engine.Registry(), Log: g.log,
-			Keys: g.keys, KeyRequired: c.Deployment.Admin.KeyRequired, Allow: c.Deployment.Admin.Allow,
-			CORS: c.Deployment.Admin.CORS, Server: g.engine.ServerName(),
-		})
-		if err := g.serve("admin", "deployment.admin.admin_listen", c.Deployment.Admin.Listen.Addr(), "/apisix/admin", api.Handler, g.adminTLS); err != nil {
-			return err
-		}
-	}
-	if p := c.Prometheus; p.EnableExportServer {
-		h := admin.Metrics(p.ExportURI, g.engine.WriteMetrics)
-		if err := g.serve("metrics", "plugin_attr.prometheus.export_addr", p.ExportAddr.Addr(), p.ExportURI, h, nil); err != nil {
-			return err
-		}
-	}
-	if c.APISIX.EnableControl {
-		h := admin.NewControl(admin.ControlOptions{
-			Registry: g.engine.Registry(), Log: g.log, Server: g.engine.ServerName(),
-			Snapshot: g.engine.Snapshot, Health: g.engine.Healthchecks,
-		}).Handler
-		if err := g.serve("control", "apisix.control", c.APISIX.Control.Addr(), "/v1/schema", h, nil); err != nil {
-			return err
-		}
-	}
-	if s := c.APISIX.Status; s != nil {
-		if err := g.serve("status", "apisix.status", s.Addr(), "/status/ready", admin.NewStatus(g.engine.Ready, g.engine.ServerName()), nil); err != nil {
-			return err
-		}
+	if c.APISIX.EnableAdmin && (g.store != nil || g.document != nil) {
+		return g.serve("admin", "deployment.admin.admin_listen", c.Deployment.Admin.Listen.Addr(), "/apisix/admin", g.adminAPI().Handler, g.adminTLS)
 	}
 	return nil
+}
+
+// adminAPI is the Admin API over the store, or the standalone one.
+func (g *gateway) adminAPI() *admin.API {
+	a := g.cfg.Deployment.Admin
+	o := admin.Options{
+		Registry: g.engine.Registry(), Log: g.log, Audit: g.audit, Keys: g.keys, KeyRequired: a.KeyRequired,
+		Allow: a.Allow, CORS: a.CORS, Server: g.engine.ServerName(),
+	}
+	if g.etcd != nil {
+		o.Prefix = strings.TrimRight(g.cfg.Deployment.Etcd.Prefix, "/")
+	}
+	if g.document != nil {
+		o.Standalone, o.Applied = g.document, g.document.WaitApplied
+	} else {
+		o.Store, o.Applied = g.store, g.store.WaitApplied
+	}
+	return admin.New(o)
+}
+
+func (g *gateway) writeMetrics(w io.Writer) {
+	g.engine.WriteMetrics(w)
+	if g.etcd != nil {
+		g.etcd.WriteMetrics(w, g.cfg.Prometheus.MetricPrefix)
+	}
 }
 
 // listenOn binds an address as it is written: an IPv4 address stays one.
@@ -149,11 +179,23 @@ func (g *gateway) listening() []server {
 // banner says what listens where.
 func (g *gateway) banner(w io.Writer, hint bool) {
 	fmt.Fprintf(w, "headrace %s: routes from %s\n", version, g.origin())
-	for _, s := range g.listening() {
-		fmt.Fprintf(w, "  %-8s %s://%s%s\n", s.name, cmp.Or(s.scheme, "http"), s.addr, s.path)
+	servers := g.listening()
+	for _, name := range []string{"mock", "traffic", "tls", "admin", "metrics", "control", "status"} {
+		for _, s := range servers {
+			if s.name == name {
+				fmt.Fprintf(w, "  %-8s %s://%s%s\n", s.name, cmp.Or(s.scheme, "http"), s.addr, s.path)
+			}
+		}
 	}
 	if g.newKey != "" {
 		fmt.Fprintf(w, "  admin key (generated, kept in %s/admin.key): %s\n", g.cfg.Headrace.DataDir, g.newKey)
+	}
+	if g.document != nil || g.store != nil {
+		for _, k := range g.keys {
+			if conf.IsExampleKey(k.Key) {
+				fmt.Fprintf(w, "  WARNING: admin_key %q is an example of APISIX's documents that everybody knows: set one of your own\n", k.Name)
+			}
+		}
 	}
 	if hint {
 		fmt.Fprintf(w, "\nTry it (streams tokens from the built-in mock provider, no key needed):\n\n  %s\n\n", g.curl())
@@ -161,8 +203,15 @@ func (g *gateway) banner(w io.Writer, hint bool) {
 }
 
 func (g *gateway) origin() string {
-	if g.store != nil {
+	switch g.provider {
+	case conf.ProviderEmbedded:
 		return "the embedded store in " + g.cfg.Headrace.DataDir + " (no etcd or resource file is configured)"
+	case conf.ProviderEtcd:
+		e := g.cfg.Deployment.Etcd
+		return "etcd, " + e.Prefix + " at " + strings.Join(etcdHosts(e.Hosts), ", ")
+	}
+	if g.document != nil {
+		return "the standalone Admin API (in memory, none yet)"
 	}
 	return g.cfg.ResourceFile()
 }

@@ -11,9 +11,10 @@ import (
 )
 
 // newLogger makes the error log: standard error, or the file that
-// nginx_config.error_log names when the user has written it.
+// nginx_config.error_log names when the user has written it. The audit log
+// goes to the same place, whatever error_log_level is.
 // The file, nil for standard error, is there to be reopened and closed.
-func newLogger(c *conf.Config) (*slog.Logger, *logfile.File, error) {
+func newLogger(c *conf.Config) (log, audit *slog.Logger, file *logfile.File, err error) {
 	level := slog.LevelWarn
 	switch c.Nginx.ErrorLogLevel {
 	case "debug":
@@ -24,19 +25,20 @@ func newLogger(c *conf.Config) (*slog.Logger, *logfile.File, error) {
 		level = slog.LevelError
 	}
 	var w io.Writer = os.Stderr
-	var file *logfile.File
 	if c.Written("nginx_config", "error_log") {
-		var err error
 		if file, err = logfile.Open(c.Nginx.ErrorLog, logfile.Options{Buffer: 1}); err != nil {
-			return nil, nil, fmt.Errorf("nginx_config.error_log: %w", err)
+			return nil, nil, nil, fmt.Errorf("nginx_config.error_log: %w", err)
 		}
 		w = lineWriter{file}
 	}
-	o := &slog.HandlerOptions{Level: level}
-	if c.Headrace.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, o)), file, nil
+	at := func(level slog.Level) *slog.Logger {
+		o := &slog.HandlerOptions{Level: level}
+		if c.Headrace.LogFormat == "json" {
+			return slog.New(slog.NewJSONHandler(w, o))
+		}
+		return slog.New(slog.NewTextHandler(w, o))
 	}
-	return slog.New(slog.NewTextHandler(w, o)), file, nil
+	return at(level), at(slog.LevelInfo), file, nil
 }
 
 // lineWriter hands each line of the logger, which comes as one Write, on.

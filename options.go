@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"headrace/conf"
 	"headrace/driver/wire"
 	"headrace/engine"
 	"headrace/plugin"
@@ -29,17 +30,26 @@ func (g *gateway) engineOptions() (engine.Options, error) {
 	if c.APISIX.EnableServerTokens {
 		shown = version
 	}
+	postArgs := c.APISIX.MaxPostArgs
+	if postArgs == 0 {
+		postArgs = -1 // no limit, which is 0 only in the file
+	}
 	return engine.Options{
 		Log: g.log, Version: shown, Env: os.LookupEnv, Strict: c.Headrace.Compat == "strict",
+		MaxConns:      g.maxConnections(),
 		MaxHead:       int(c.Headrace.MaxHeadBytes),
 		HeaderTimeout: c.Nginx.HTTP.ClientHeaderTimeout, BodyTimeout: c.Nginx.HTTP.ClientBodyTimeout,
 		SendTimeout: send, IdleTimeout: c.Nginx.HTTP.KeepaliveTimeout,
 		RouteCacheBytes: c.Headrace.RouteCacheBytes,
 		RouterByURI:     c.APISIX.RouterHTTP == "radixtree_uri",
-		TrimTailSlash:   c.APISIX.DeleteURITailSlash, ShowUpstreamStatus: c.APISIX.ShowUpstreamStatus,
-		SecretTTL: c.APISIX.SecretTTL, SecretNegTTL: c.APISIX.SecretNegTTL,
-		NoHealthChecks: c.APISIX.DisableUpstreamHealthcheck,
-		PluginEnabled:  c.PluginEnabled, MaxBody: c.Nginx.HTTP.ClientMaxBodySize, PassHeaders: c.Headrace.PassHeaders,
+		RouterParams:    c.APISIX.RouterHTTP == "radixtree_uri_with_parameter",
+		TrimTailSlash:   c.APISIX.DeleteURITailSlash, ServletPaths: c.APISIX.NormalizeURILikeServlet, KeepSlashes: c.APISIX.MatchURIEncodedSlash,
+		Trusted: c.APISIX.TrustedAddresses, DropUnderscores: !c.Nginx.HTTP.UnderscoresInHeaders,
+		MaxPostArgs:        postArgs,
+		ShowUpstreamStatus: c.APISIX.ShowUpstreamStatus,
+		SecretTTL:          c.APISIX.SecretTTL, SecretNegTTL: c.APISIX.SecretNegTTL,
+		NoHealthChecks: c.APISIX.DisableUpstreamHealthcheck || c.Deployment.Role == roleControlPlane,
+		PluginEnabled:  c.PluginEnabled, SkipUnknown: g.provider == conf.ProviderEtcd, MaxBody: c.Nginx.HTTP.ClientMaxBodySize, PassHeaders: c.Headrace.PassHeaders,
 		RealIP: engine.RealIP{Header: c.Nginx.HTTP.RealIPHeader, From: c.Nginx.HTTP.RealIPFrom, Recursive: c.Nginx.HTTP.RealIPRecursive},
 		Metrics: engine.MetricsOptions{
 			Prefix: c.Prometheus.MetricPrefix, LatencyBuckets: c.Prometheus.DefaultBuckets,
@@ -49,24 +59,6 @@ func (g *gateway) engineOptions() (engine.Options, error) {
 		Wire:            wire.Options{RootCAs: roots},
 		AccessLogFormat: c.Nginx.HTTP.AccessLogFormat, AccessLogEscape: escape, AccessLog: g.access,
 	}, nil
-}
-
-// warnUnsupported says what the configuration asks for and this version does not do.
-func (g *gateway) warnUnsupported() {
-	c := g.cfg
-	for _, s := range []struct {
-		asked bool
-		key   string
-	}{
-		{c.APISIX.MatchURIEncodedSlash, "apisix.match_uri_encoded_slash"},
-		{c.APISIX.NormalizeURILikeServlet, "apisix.normalize_uri_like_servlet"},
-		{c.APISIX.TrustedAddresses != nil, "apisix.trusted_addresses"},
-		{!c.Nginx.HTTP.UnderscoresInHeaders, "nginx_config.http.underscores_in_headers"},
-	} {
-		if s.asked {
-			g.log.Warn(s.key + " is not supported yet and has no effect")
-		}
-	}
 }
 
 // trusted reads the certificates that providers are checked against; nil

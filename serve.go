@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -16,6 +17,7 @@ import (
 
 	"headrace/bench"
 	"headrace/conf"
+	"headrace/conf/etcd"
 	"headrace/engine"
 	"headrace/plugin/all"
 	"headrace/plugin/logfile"
@@ -53,10 +55,13 @@ embedded store (headrace.data_dir, "data") and are changed by the Admin API.`,
 type gateway struct {
 	cfg       *conf.Config
 	log       *slog.Logger
+	audit     *slog.Logger // a line for each change through the Admin API
 	provider  conf.Provider
 	engine    *engine.Engine
 	source    conf.Source
-	store     *conf.Embedded // nil unless the provider is embedded
+	store     conf.Store       // what the Admin API writes; nil: there is none
+	etcd      *etcd.Store      // nil unless the provider is etcd
+	document  *conf.Standalone // nil unless the provider is standalone
 	keys      []conf.AdminKeyEntry
 	newKey    string // printed once
 	access    *logfile.File
@@ -82,23 +87,29 @@ func serve(ctx context.Context, o serveOptions) error {
 	}
 	g := &gateway{cfg: cfg, failed: make(chan error, 8)}
 	defer g.close()
-	if err := g.start(ctx, o, warnings); err != nil {
+	err = g.start(ctx, o, warnings, signals)
+	if errors.Is(err, errInterrupted) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	g.banner(os.Stdout, o.hint)
 	return g.wait(signals)
 }
 
+// errInterrupted ends a start that a signal broke off.
+var errInterrupted = errors.New("interrupted")
+
 // start brings everything up, in the order in which things need each other.
-func (g *gateway) start(ctx context.Context, o serveOptions, warnings []conf.Warning) error {
+func (g *gateway) start(ctx context.Context, o serveOptions, warnings []conf.Warning, signals <-chan os.Signal) error {
 	var err error
-	if g.log, g.errors, err = newLogger(g.cfg); err != nil {
+	if g.log, g.audit, g.errors, err = newLogger(g.cfg); err != nil {
 		return err
 	}
 	for _, w := range warnings {
 		g.log.Warn(w.Error())
 	}
-	g.warnUnsupported()
 	if n := g.cfg.Nginx.WorkerProcesses; n > 0 && n < runtime.NumCPU() {
 		runtime.GOMAXPROCS(n)
 	}
@@ -121,7 +132,11 @@ func (g *gateway) start(ctx context.Context, o serveOptions, warnings []conf.War
 	if g.engine, err = engine.New(opts, all.Specs()); err != nil {
 		return err
 	}
-	if err := g.follow(ctx); err != nil {
+	// etcd may let the first configuration wait: the Status API says so.
+	if err := g.listenSide(); err != nil {
+		return err
+	}
+	if err := g.follow(ctx, signals); err != nil {
 		return err
 	}
 	return g.listen(ctx)
@@ -143,12 +158,29 @@ func (g *gateway) openSource(seeds []string) error {
 			return err
 		}
 		return seed(store, seeds, g.log)
+	case conf.ProviderStandalone:
+		g.document = conf.NewStandalone(g.log)
+		g.source = g.document
+		return g.adminKeys()
+	case conf.ProviderEtcd:
+		store, err := openEtcd(g.cfg, g.log)
+		if err != nil {
+			return err
+		}
+		g.etcd, g.source = store, store
+		if g.cfg.Deployment.Role == roleDataPlane {
+			return nil
+		}
+		g.store = store
+		if g.cfg.APISIX.EnableAdmin {
+			return g.adminKeys()
+		}
 	case conf.ProviderYAML:
 		g.source = conf.NewFile(g.cfg.ResourceFile(), conf.YAML, g.log, os.LookupEnv)
 	case conf.ProviderJSON:
 		g.source = conf.NewFile(g.cfg.ResourceFile(), conf.JSON, g.log, os.LookupEnv)
 	default:
-		return fmt.Errorf("the config provider %s is not supported yet; use embedded, or role data_plane with yaml or json", g.provider)
+		return fmt.Errorf("the config provider %s is not supported yet; use embedded or etcd, or role data_plane with yaml or json", g.provider)
 	}
 	return nil
 }
@@ -182,10 +214,8 @@ func seed(store *conf.Embedded, files []string, log *slog.Logger) error {
 			log.Warn(p.Error())
 		}
 		for _, it := range items {
-			if _, err := store.Get(it.Kind, it.ID); !errors.Is(err, conf.ErrNotFound) {
-				continue
-			}
-			if _, _, err := store.Put(it, 0); err != nil {
+			// Swap with 0 asks for an item that is not there yet.
+			if _, err := store.Swap(it, 0, 0); err != nil && !errors.Is(err, conf.ErrConflict) {
 				return fmt.Errorf("cannot seed %s %q from %q: %w", it.Kind, it.ID, filepath.Base(path), err)
 			}
 		}
@@ -194,29 +224,35 @@ func seed(store *conf.Embedded, files []string, log *slog.Logger) error {
 }
 
 // follow applies the configuration: the first load before it returns, changes
-// after that in the background.
-func (g *gateway) follow(ctx context.Context) error {
+// after that in the background. A signal ends the wait for the first.
+func (g *gateway) follow(ctx context.Context, signals <-chan os.Signal) error {
 	loaded := make(chan struct{})
 	var once sync.Once
 	ended := make(chan error, 1)
 	go func() {
 		ended <- g.engine.Follow(ctx, g.source, func(rev int64) {
-			if g.store != nil {
-				g.store.Applied(rev)
+			if a, ok := g.source.(interface{ Applied(rev int64) }); ok {
+				a.Applied(rev)
 			}
 			once.Do(func() { close(loaded) })
 		})
 	}()
-	select {
-	case <-loaded:
-		go func() {
-			if err := <-ended; err != nil && ctx.Err() == nil {
-				g.failed <- fmt.Errorf("cannot follow the configuration: %w", err)
+	for {
+		select {
+		case <-loaded:
+			go func() {
+				if err := <-ended; err != nil && ctx.Err() == nil && !errors.Is(err, conf.ErrClosed) {
+					g.failed <- fmt.Errorf("cannot follow the configuration: %w", err)
+				}
+			}()
+			return nil
+		case err := <-ended:
+			return fmt.Errorf("cannot load the configuration: %w", err)
+		case s := <-signals:
+			if s != syscall.SIGUSR1 {
+				return errInterrupted
 			}
-		}()
-		return nil
-	case err := <-ended:
-		return fmt.Errorf("cannot load the configuration: %w", err)
+		}
 	}
 }
 
@@ -235,31 +271,7 @@ func (g *gateway) wait(signals <-chan os.Signal) error {
 				g.log.Info("log files reopened")
 				continue
 			}
-			return g.shutdown(signals)
-		}
-	}
-}
-
-// shutdown lets streams finish within headrace.shutdown_timeout; a second
-// signal ends at once.
-func (g *gateway) shutdown(signals <-chan os.Signal) error {
-	timeout := g.cfg.Headrace.ShutdownTimeout
-	g.log.Warn("shutting down: waiting for open requests", "streams", g.engine.Streams(), "timeout", timeout)
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	done := make(chan error, 1)
-	go func() { done <- g.engine.Shutdown(ctx) }()
-	for {
-		select {
-		case err := <-done:
-			if err != nil {
-				g.log.Error("open requests were cut", "err", err)
-			}
-			return nil
-		case s := <-signals:
-			if s != syscall.SIGUSR1 {
-				cancel()
-			}
+			return g.shutdown(signals, s)
 		}
 	}
 }
@@ -277,8 +289,8 @@ func (g *gateway) close() {
 	if g.access != nil {
 		g.access.Close()
 	}
-	if g.store != nil {
-		g.store.Close()
+	if c, ok := g.source.(io.Closer); ok {
+		c.Close()
 	}
 	if g.errors != nil {
 		g.errors.Close()

@@ -15,6 +15,12 @@ const (
 	keyLetters   = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
 
+// IsExampleKey reports whether the key stands in APISIX's documents and in
+// many configurations that were copied from them.
+func IsExampleKey(key string) bool {
+	return key == "edd1c9f034335f136f87ad84b625c8f1" || key == "4054f7cf07e344346cd3f287985e76a2"
+}
+
 // AdminKey returns the key for the Admin API that is kept in dir, and makes a
 // random one of 32 letters the first time; created tells that it did. The file
 // is readable by its owner only.

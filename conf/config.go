@@ -34,22 +34,30 @@ type Config struct {
 
 // APISIX is the block apisix.
 type APISIX struct {
-	NodeListen                 []Listen
-	RouterHTTP                 string // radixtree_host_uri or radixtree_uri
+	NodeListen                 []Listen // nil in the role control_plane
+	RouterHTTP                 string   // radixtree_host_uri, radixtree_uri or radixtree_uri_with_parameter
 	DeleteURITailSlash         bool
 	NormalizeURILikeServlet    bool
 	MatchURIEncodedSlash       bool
-	ShowUpstreamStatus         bool // show_upstream_status_in_response_header
+	MaxPostArgs                int64 // max_post_args_readable_size in bytes; 0: no limit
+	ShowUpstreamStatus         bool  // show_upstream_status_in_response_header
 	EnableServerTokens         bool
-	EnableAdmin                bool // false in the role data_plane, whatever is written
+	EnableAdmin                bool // false in the role data_plane, true in control_plane, whatever is written
 	EnableControl              bool
 	Control                    Listen
-	Status                     *Listen // nil: off
-	TrustedAddresses           []netip.Prefix
+	Status                     *Listen        // nil: off
+	TrustedAddresses           []netip.Prefix // nil: not written
 	SSL                        SSL
 	DisableUpstreamHealthcheck bool
 	SecretTTL, SecretNegTTL    time.Duration // lru.secret.ttl and neg_ttl
 	ID                         string        // "": to be generated
+	Encryption                 Encryption
+}
+
+// Encryption is the block apisix.data_encryption. It counts for etcd only.
+type Encryption struct {
+	Enable  bool     // enable_encrypt_fields
+	Keyring []string // each of 16 or 32 bytes
 }
 
 // Listen is an address to listen on. Port 0 is any free port.
@@ -158,9 +166,11 @@ type Prometheus struct {
 // Headrace is our own block.
 type Headrace struct {
 	DataDir           string
+	ShutdownDelay     time.Duration // after SIGTERM, while connections are still accepted
 	ShutdownTimeout   time.Duration // else nginx_config.worker_shutdown_timeout where that is written
 	RouteCacheBytes   int64
 	Compat            string        // "" or "strict"
+	MaxConnections    int           // 0: as many as the file limit allows
 	MaxHeadBytes      int64         // else large_client_header_buffers where that is written
 	ClientSendTimeout time.Duration // else nginx_config.http.send_timeout
 	Seed              []string      // resource files, resolved

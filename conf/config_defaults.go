@@ -19,12 +19,17 @@ func defaults() object {
 			"delete_uri_tail_slash":                   false,
 			"normalize_uri_like_servlet":              false,
 			"match_uri_encoded_slash":                 false,
+			"max_post_args_readable_size":             64,
 			"show_upstream_status_in_response_header": false,
 			"enable_server_tokens":                    true,
 			"enable_admin":                            true,
 			"enable_control":                          true,
 			"disable_upstream_healthcheck":            false,
 			"lru":                                     object{"secret": object{"ttl": 300, "neg_ttl": 60}},
+			"data_encryption": object{
+				"enable_encrypt_fields": true,
+				"keyring":               []any{"qeddd145sfvddff3", "edd1c9f0985e76a2"},
+			},
 			"ssl": object{
 				"enable":                  true,
 				"listen":                  []any{object{"port": 9443}},
@@ -69,7 +74,7 @@ func defaults() object {
 			},
 		},
 		"headrace": object{
-			"data_dir": "data", "shutdown_timeout": "300s", "route_cache_bytes": 268435456, "compat": "",
+			"data_dir": "data", "max_connections": 0, "shutdown_delay": "5s", "shutdown_timeout": "300s", "route_cache_bytes": 268435456, "compat": "",
 			"max_head_bytes": 16384, "mock": object{"listen": ""}, "log_format": "text",
 		},
 	}
@@ -85,9 +90,8 @@ var noEffect = map[string][]string{
 	"apisix": {
 		"enable_dev_mode", "enable_reuseport", "enable_ipv6", "enable_http2", "proxy_protocol", "extra_lua_path",
 		"extra_lua_cpath", "lua_module_hook", "proxy_cache", "proxy_mode", "stream_proxy", "dns_resolver",
-		"dns_resolver_valid", "resolver_timeout", "enable_resolv_search_opt", "max_post_args_readable_size",
-		"disable_sync_configuration_during_start", "worker_startup_time_threshold", "data_encryption", "events",
-		"tracing",
+		"dns_resolver_valid", "resolver_timeout", "enable_resolv_search_opt",
+		"disable_sync_configuration_during_start", "worker_startup_time_threshold", "events", "tracing",
 	},
 	"apisix.router":    {"ssl"},
 	"deployment.admin": {"enable_admin_ui", "admin_api_version"},

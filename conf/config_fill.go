@@ -1,7 +1,6 @@
 package conf
 
 import (
-	"math"
 	"strconv"
 	"strings"
 )
@@ -16,8 +15,11 @@ func (s *settings) fill(c *Config) {
 	s.headrace(c, b.block("headrace"))
 	c.Plugins = b.list("plugins")
 	b.done()
-	if c.Deployment.Role == "data_plane" {
+	switch c.Deployment.Role {
+	case "data_plane":
 		c.APISIX.EnableAdmin = false
+	case "control_plane": // serves no traffic
+		c.APISIX.EnableAdmin, c.APISIX.NodeListen, c.APISIX.SSL.Enable = true, nil, false
 	}
 	s.collisions(c)
 }
@@ -31,16 +33,18 @@ func (s *settings) apisix(c *Config, b *block) {
 	r := b.block("router")
 	a.RouterHTTP = r.str("http")
 	switch a.RouterHTTP {
-	case "radixtree_host_uri", "radixtree_uri":
-	case "radixtree_uri_with_parameter":
-		r.fail("http", "radixtree_uri_with_parameter is not supported yet")
+	case "radixtree_host_uri", "radixtree_uri", "radixtree_uri_with_parameter":
 	default:
-		r.fail("http", "%q is not one of radixtree_host_uri, radixtree_uri", a.RouterHTTP)
+		r.fail("http", "%q is not one of radixtree_host_uri, radixtree_uri, radixtree_uri_with_parameter", a.RouterHTTP)
 	}
 	r.done()
 	a.DeleteURITailSlash = b.bool("delete_uri_tail_slash")
 	a.NormalizeURILikeServlet = b.bool("normalize_uri_like_servlet")
 	a.MatchURIEncodedSlash = b.bool("match_uri_encoded_slash")
+	a.MaxPostArgs = 64 << 20 // also for null
+	if b.value("max_post_args_readable_size") != nil {
+		a.MaxPostArgs = int64(b.int("max_post_args_readable_size", 0, 1<<20)) << 20
+	}
 	a.ShowUpstreamStatus = b.bool("show_upstream_status_in_response_header")
 	a.EnableServerTokens = b.bool("enable_server_tokens")
 	a.EnableAdmin = b.bool("enable_admin")
@@ -64,6 +68,7 @@ func (s *settings) apisix(c *Config, b *block) {
 	lru.done()
 	a.ID = b.idOf("id")
 	s.ssl(&a.SSL, b.block("ssl"))
+	s.encryption(&a.Encryption, b.block("data_encryption"))
 	b.done()
 }
 
@@ -151,6 +156,9 @@ func (s *settings) deployment(c *Config, b *block) {
 		CORS:        a.bool("enable_admin_cors"),
 		HTTPS:       a.bool("https_admin"),
 	}
+	if c.Deployment.Role != "data_plane" && (!d.Admin.KeyRequired || len(d.Admin.Keys) == 0) {
+		s.warn(a.at("admin_key_required"), "the Admin API asks for no key: whoever reaches it can change routes and read secrets")
+	}
 	l := a.block("admin_listen")
 	d.Admin.Listen = l.listen("127.0.0.1", 9180)
 	l.done()
@@ -183,36 +191,12 @@ func (b *block) adminKeys() []AdminKeyEntry {
 		e := &block{s: b.s, path: b.at(at), vals: obj, user: obj}
 		k := AdminKeyEntry{Name: e.str("name"), Key: e.str("key"), Role: e.word("role", "admin", "viewer")}
 		e.done()
+		if IsExampleKey(k.Key) {
+			b.s.warn(e.at("key"), "this is an example key of APISIX's documents that everybody knows: whoever reaches the Admin API has it. Set one of your own")
+		}
 		out = append(out, k)
 	}
 	return out
-}
-
-func (s *settings) etcd(e *Etcd, b *block) {
-	e.Hosts = b.list("host")
-	if len(e.Hosts) == 0 {
-		b.fail("host", "expected at least one URL")
-	}
-	for i, h := range e.Hosts {
-		if !strings.HasPrefix(h, "http://") && !strings.HasPrefix(h, "https://") {
-			// Not quoted: an URL may carry a password.
-			b.fail("host["+strconv.Itoa(i)+"]", "expected an http:// or https:// URL")
-		}
-	}
-	e.Prefix = b.str("prefix")
-	e.Timeout, e.WatchTimeout = b.time("timeout"), b.time("watch_timeout")
-	e.StartupRetry = b.int("startup_retry", 0, math.MaxInt32)
-	e.ResyncDelay = b.time("resync_delay")
-	// APISIX takes the default for a negative number.
-	if n, ok := wholeNumber(b.vals["health_check_timeout"]); ok && n < 0 {
-		delete(b.vals, "health_check_timeout")
-	}
-	e.HealthCheckTimeout = b.time("health_check_timeout")
-	e.User, e.Password = b.str("user"), b.str("password")
-	t := b.block("tls")
-	e.TLSCert, e.TLSKey, e.TLSVerify, e.TLSSNI = t.str("cert"), t.str("key"), t.bool("verify"), t.str("sni")
-	t.done()
-	b.done()
 }
 
 func (s *settings) nginx(c *Config, b *block) {

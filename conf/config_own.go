@@ -41,11 +41,13 @@ func (s *settings) headrace(c *Config, b *block) {
 	if h.DataDir == "" {
 		b.fail("data_dir", "expected the name of a directory")
 	}
+	h.ShutdownDelay = b.time("shutdown_delay")
 	own := b.time("shutdown_timeout")
 	alias, _ := lookup(s.user, []string{"nginx_config", "worker_shutdown_timeout"})
 	if b.isWritten("shutdown_timeout") || alias == nil {
 		h.ShutdownTimeout = own
 	}
+	h.MaxConnections = b.int("max_connections", 0, 1<<30)
 	h.RouteCacheBytes = b.size("route_cache_bytes")
 	h.Compat = b.str("compat")
 	if h.Compat != "" && h.Compat != "strict" {

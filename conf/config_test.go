@@ -57,9 +57,13 @@ func TestDefaults(t *testing.T) {
 	f("data_dir", c.Headrace.DataDir, "data")
 	f("etcd.timeout", c.Deployment.Etcd.Timeout, 30*time.Second)
 	f("etcd.health_check_timeout", c.Deployment.Etcd.HealthCheckTimeout, 10*time.Second)
+	f("enable_encrypt_fields", c.APISIX.Encryption.Enable, true)
+	f("keyring", strings.Join(c.APISIX.Encryption.Keyring, " "), "qeddd145sfvddff3 edd1c9f0985e76a2")
 	f("real_ip_from", len(c.Nginx.HTTP.RealIPFrom), 1)
 	f("underscores", c.Nginx.HTTP.UnderscoresInHeaders, true)
 	f("real_ip_recursive", c.Nginx.HTTP.RealIPRecursive, false)
+	f("max_post_args_readable_size", c.APISIX.MaxPostArgs, int64(64<<20))
+	f("trusted_addresses", c.APISIX.TrustedAddresses == nil, true)
 	f("buckets", len(c.Prometheus.LLMPromptTokensBuckets), 16)
 	f("plugins", c.Plugins == nil && c.PluginEnabled("ai-proxy") && !c.PluginEnabled("opentelemetry"), true)
 	p, err := c.Provider()
@@ -74,7 +78,10 @@ apisix:
   enable_control: no
   status: {port: "${{STATUS:=7000}}"}
   trusted_addresses: [10.1.2.3/8, "::1"]
+  max_post_args_readable_size: 0
+  router: {http: radixtree_uri_with_parameter}
   id: 5
+  data_encryption: {enable_encrypt_fields: false, keyring: "${{RING:=0123456789abcdef}}"}
 deployment:
   admin:
     admin_key:
@@ -115,9 +122,13 @@ headrace:
 	f("node_listen[2]", c.APISIX.NodeListen[2].Addr(), "[::1]:8082")
 	f("enable_control", c.APISIX.EnableControl, false)
 	f("status", *c.APISIX.Status, Listen{"127.0.0.1", 7000})
+	f("max_post_args_readable_size", c.APISIX.MaxPostArgs, int64(0))
+	f("router", c.APISIX.RouterHTTP, "radixtree_uri_with_parameter")
 	f("trusted", c.APISIX.TrustedAddresses[0].String(), "10.0.0.0/8")
 	f("id", c.APISIX.ID, "5")
 	f("key of digits", c.Deployment.Admin.Keys[0].Key, "0123")
+	f("enable_encrypt_fields", c.APISIX.Encryption.Enable, false)
+	f("one key", strings.Join(c.APISIX.Encryption.Keyring, " "), "0123456789abcdef")
 	f("password of digits", c.Deployment.Etcd.Password, "0123")
 	f("health_check_timeout", c.Deployment.Etcd.HealthCheckTimeout, 10*time.Second)
 	f("viewer", c.Deployment.Admin.Keys[1].Role, "viewer")
@@ -175,11 +186,11 @@ func TestConfigProblems(t *testing.T) {
 	f("a: 1\na: 2", `2: key "a" is already defined at line 1`)
 	f("b: 1\na: [1", "2: did not find expected ',' or ']' in the value that begins here")
 	f("- a", "1: expected an object with settings")
-	f("apisix:\n  node_listen: [70000, {port: x}, 1, 1]\n  router: {http: radixtree_uri_with_parameter}",
+	f("apisix:\n  node_listen: [70000, {port: x}, 1, 1]\n  router: {http: radix}",
 		"2: apisix.node_listen[0]: expected 70000 to be from 0 to 65535",
 		"2: apisix.node_listen[1].port: expected integer, got string",
 		"2: apisix.node_listen[3]: 0.0.0.0:1 is listed twice",
-		"3: apisix.router.http: radixtree_uri_with_parameter is not supported yet")
+		`3: apisix.router.http: "radix" is not one of radixtree_host_uri, radixtree_uri, radixtree_uri_with_parameter`)
 	f("deployment:\n  admin:\n    allow_admin: [a]\n    admin_key:\n      - {key: [s3cret], role: root}\n    https_admin: true",
 		`3: deployment.admin.allow_admin[0]: "a" is no IP address and no network`,
 		"5: deployment.admin.admin_key[0].key: expected string, got array",
@@ -196,6 +207,10 @@ func TestConfigProblems(t *testing.T) {
 		`4: headrace.mock.listen: "nowhere" is no address as 127.0.0.1:1980`,
 		"5: headrace.max_head_bytes: expected 10 to be from 1024 to 16777216")
 	f("deployment:\n  etcd: {host: ['root:s3cret@x']}", "2: deployment.etcd.host[0]: expected an http:// or https:// URL")
+	f("deployment:\n  etcd:\n    prefix: apisix", `3: deployment.etcd.prefix: "apisix" is no path as /apisix`)
+	f("apisix:\n  data_encryption:\n    keyring: [s3cret, [1]]",
+		"3: apisix.data_encryption.keyring[0]: expected a text of 16 or 32 characters",
+		"3: apisix.data_encryption.keyring[1]: expected a text of 16 or 32 characters")
 	f("plugin_attr: {prometheus: {default_buckets: [2, 1]}}", "1: plugin_attr.prometheus.default_buckets: expected numbers that grow")
 	f("apisix: {node_listen: 9091}", " plugin_attr.prometheus.export_addr: port 9091 is also that of apisix.node_listen")
 
@@ -223,7 +238,7 @@ plugin_attr:
   ai-proxy: {http_client: x}
 wasm: {}
 zzz: 1
-deployment: {admin: {admin_key: [{name: a, key: k, role: admin, rolle: b}]}}
+deployment: {admin: {admin_key: [{name: a, key: k, role: admin, rolle: b}, {name: b, key: edd1c9f034335f136f87ad84b625c8f1, role: admin}], admin_key_required: false}}
 `, noEnv)
 	if err != nil {
 		t.Fatal(err)
@@ -240,6 +255,8 @@ deployment: {admin: {admin_key: [{name: a, key: k, role: admin, rolle: b}]}}
 		"12: wasm: no effect in Headrace",
 		"13: zzz: unknown key",
 		`14: deployment.admin.admin_key[0].rolle: unknown key, did you mean "deployment.admin.admin_key[0].role"?`,
+		"14: deployment.admin.admin_key[1].key: this is an example key of APISIX's documents that everybody knows: whoever reaches the Admin API has it. Set one of your own",
+		"14: deployment.admin.admin_key_required: the Admin API asks for no key: whoever reaches it can change routes and read secrets",
 	}
 	for i, w := range warnings {
 		got := strings.TrimPrefix(w.Error(), w.File+":")
@@ -278,6 +295,11 @@ func TestProvider(t *testing.T) {
 	f("deployment: {role: data_plane, role_data_plane: {config_provider: json}}", noEnv, ProviderJSON, "apisix.json")
 	f("deployment: {role: data_plane, role_data_plane: {config_provider: etcd}}", noEnv, ProviderEtcd, "")
 	f("deployment: {role: control_plane, role_control_plane: {config_provider: etcd}}", noEnv, ProviderEtcd, "")
+	// A control plane has an Admin API, whatever is written, and no traffic.
+	cp := mustLoad(t, "apisix: {enable_admin: false, node_listen: 9180}\ndeployment: {role: control_plane, role_control_plane: {config_provider: etcd}}", noEnv)
+	if !cp.APISIX.EnableAdmin || cp.APISIX.NodeListen != nil || cp.APISIX.SSL.Enable {
+		t.Errorf("control plane: Admin API %v, traffic on %v", cp.APISIX.EnableAdmin, cp.APISIX.NodeListen)
+	}
 
 	bad := func(text, want string) {
 		t.Helper()
@@ -290,7 +312,11 @@ func TestProvider(t *testing.T) {
 	bad("deployment: {role: control_plane, role_control_plane: {config_provider: yaml}}", `"yaml" is not known; the role control_plane can use etcd`)
 	bad("deployment: {role_traditional: {config_provider: json}}", `"json" is not known; the role traditional can use embedded, etcd, yaml`)
 	bad("deployment: {role: both}", `deployment.role: "both" is not one of traditional, control_plane, data_plane`)
-	c := mustLoad(t, "deployment: {etcd: {host: ['http://a']}}", envOf(envEtcdHost, `["http://b","http://c"]`))
+	c := mustLoad(t, "deployment: {role: control_plane, etcd: {host: ['http://a']}}\napisix: {enable_admin: false, data_encryption: {keyring: null}}", noEnv)
+	if !c.APISIX.EnableAdmin || len(c.APISIX.Encryption.Keyring) != 0 {
+		t.Errorf("control_plane: admin %v, keyring %q", c.APISIX.EnableAdmin, c.APISIX.Encryption.Keyring)
+	}
+	c = mustLoad(t, "deployment: {etcd: {host: ['http://a']}}", envOf(envEtcdHost, `["http://b","http://c"]`))
 	if !slices.Equal(c.Deployment.Etcd.Hosts, []string{"http://b", "http://c"}) {
 		t.Errorf("hosts %q", c.Deployment.Etcd.Hosts)
 	}

@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -34,16 +35,29 @@ func (d *document) plugins(raw []byte, line int) {
 
 // item adds one element of a list, or a problem; index is from 1. raw is kept.
 func (d *document) item(kind Kind, index, line int, raw []byte) {
-	e := entry{Item: Item{Kind: kind}, line: line}
-	refuse := func(reason string) {
+	e, reason := element(kind, index, raw)
+	e.line = line
+	key := itemKey(kind, e.ID)
+	if reason == "" && d.seen[key] {
+		reason = "an item before has the same id"
+	}
+	if reason != "" {
 		if e.ID == "" {
 			reason = fmt.Sprintf("item %d: %s", index, reason)
 		}
 		d.problems = append(d.problems, Problem{File: d.path, Line: line, Kind: kind, ID: e.ID, Reason: reason})
-	}
-	if raw[0] != '{' {
-		refuse("expected an object, got " + jsonType(raw))
 		return
+	}
+	d.seen[key] = true
+	d.entries = append(d.entries, e)
+}
+
+// element reads one element of a list; index is from 1. reason says why it
+// cannot be used; the id may be known all the same. raw is kept.
+func element(kind Kind, index int, raw []byte) (e entry, reason string) {
+	e.Kind = kind
+	if raw[0] != '{' {
+		return e, "expected an object, got " + jsonType(raw)
 	}
 	var id, user, modified []byte
 	members(raw, 0, func(key string, start, end int) {
@@ -62,29 +76,35 @@ func (d *document) item(kind Kind, index, line int, raw []byte) {
 	}
 	if isAbsent(id) {
 		e.ID = "arr_" + strconv.Itoa(index)
-	} else if s, reason := itemID(kind, id); reason != "" {
-		refuse(field + ": " + reason)
-		return
-	} else {
-		e.ID = s
+	} else if e.ID, reason = itemID(kind, id); reason != "" {
+		return e, field + ": " + reason
 	}
 	if modified != nil {
 		n, err := strconv.ParseInt(string(modified), 10, 64)
 		if err != nil || n < 1 {
-			refuse("modifiedIndex: expected an integer from 1")
-			return
+			return e, "modifiedIndex: expected an integer from 1"
 		}
 		e.modified, e.Rev = n, n
 		raw = without(raw, "modifiedIndex")
 	}
-	if key := itemKey(kind, e.ID); d.seen[key] {
-		refuse("an item before has the same id")
-		return
-	} else {
-		d.seen[key] = true
+	// In a list a credential's id also names its consumer, in a store the key does.
+	if _, credential := CredentialID(e.ID); kind == Consumers && credential != "" {
+		raw = WithID(without(raw, "id"), credential)
 	}
 	e.Raw = raw
-	d.entries = append(d.entries, e)
+	return e, ""
+}
+
+// Element makes an item of one element of a resource list in the form that
+// files have (gateway.md 2.1); index is from 1 and names an item without an
+// id. raw is valid JSON and is kept. Rev is the modifiedIndex that the element
+// carries, which is no part of the item's Raw, or 0.
+func Element(kind Kind, index int, raw []byte) (Item, error) {
+	e, reason := element(kind, index, raw)
+	if reason != "" {
+		return e.Item, errors.New(reason)
+	}
+	return e.Item, nil
 }
 
 func isAbsent(raw []byte) bool { return len(raw) == 0 || raw[0] == 'n' }

@@ -47,7 +47,7 @@ func TestYAMLDocument(t *testing.T) {
 	f("routes:\n  - id: 1\n    uri: /a\n  - uri: /b\n    modifiedIndex: 9",
 		`routes 1 {"id":1,"uri":"/a"} line=2`+"\n"+`routes arr_2 {"uri":"/b"} line=4 mod=9`+"\n")
 	f("consumers:\n- username: jack\n- id: jack/credentials/k1\nsecrets:\n- id: vault/1",
-		`consumers jack {"username":"jack"} line=2`+"\n"+`consumers jack/credentials/k1 {"id":"jack/credentials/k1"} line=3`+"\n"+`secrets vault/1 {"id":"vault/1"} line=5`+"\n")
+		`consumers jack {"username":"jack"} line=2`+"\n"+`consumers jack/credentials/k1 {"id":"k1"} line=3`+"\n"+`secrets vault/1 {"id":"vault/1"} line=5`+"\n")
 	f("plugins:\n- name: ai-proxy\n- name: mqtt-proxy\n  stream: true",
 		`plugins plugins [{"name":"ai-proxy"},{"name":"mqtt-proxy","stream":true}] line=1`+"\n")
 	f("plugins:", "plugins plugins [] line=1\n")

@@ -30,9 +30,6 @@ var (
 	keyRev      = []byte("rev")
 )
 
-// ErrClosed is what a store answers after Close.
-var ErrClosed = errors.New("the store is closed")
-
 // Embedded is a Store in one file of the data directory. A write that
 // returned is on disk: kill -9 at any moment loses nothing that was
 // acknowledged. Writes that arrive while one is being synced share the next
@@ -44,7 +41,7 @@ type Embedded struct {
 	done    chan struct{}
 	close   sync.Once
 	history history
-	applied progress
+	applied Progress
 }
 
 // write is one waiting change. do runs inside a transaction that others share,
@@ -219,25 +216,12 @@ func (e *Embedded) Delete(kind Kind, id string) (old Item, rev int64, err error)
 	return old, rev, nil
 }
 
-// Applied says that the configuration in force carries everything up to rev.
-// The engine calls it from its apply.
-func (e *Embedded) Applied(rev int64) { e.applied.reach(rev) }
+// Applied implements Store.
+func (e *Embedded) Applied(rev int64) { e.applied.Reach(rev) }
 
-// WaitApplied returns when Applied was called with rev or more.
+// WaitApplied implements Store.
 func (e *Embedded) WaitApplied(ctx context.Context, rev int64) error {
-	for {
-		ok, more := e.applied.reached(rev)
-		if ok {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-e.done:
-			return ErrClosed
-		case <-more:
-		}
-	}
+	return e.applied.Wait(ctx, e.done, rev)
 }
 
 // Close ends the store: writes that are waiting get ErrClosed, those in the

@@ -200,32 +200,3 @@ func (h *history) after(rev int64) (changes []Change, last int64, more <-chan st
 	}
 	return changes, last, h.more, true
 }
-
-// progress is a revision that only grows and can be waited for.
-type progress struct {
-	mu   sync.Mutex
-	rev  int64
-	more chan struct{}
-}
-
-func (p *progress) reach(rev int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if rev <= p.rev {
-		return
-	}
-	p.rev = rev
-	if p.more != nil {
-		close(p.more)
-		p.more = nil
-	}
-}
-
-func (p *progress) reached(rev int64) (bool, <-chan struct{}) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.more == nil {
-		p.more = make(chan struct{})
-	}
-	return p.rev >= rev, p.more
-}

@@ -208,19 +208,14 @@ func (r *Route) AIProxy() bool {
 	return r.Plugins.Get("ai-proxy") != nil || r.Plugins.Get("ai-proxy-multi") != nil
 }
 
+// HasVars reports whether the route asks for anything of variables.
+func (r *Route) HasVars() bool { return !isEmptyJSON(r.Vars) }
+
 // Unsupported lists what the route asks for and this version cannot honour.
 // Such a route is refused: to ignore a condition would let requests through
 // that it was written to keep out.
 func (r *Route) Unsupported() []string {
 	var out []string
-	later := func(name string, there bool) {
-		if there {
-			out = append(out, name+" is not supported yet")
-		}
-	}
-	later("vars", !isEmptyJSON(r.Vars))
-	later("remote_addr", r.RemoteAddr != "")
-	later("remote_addrs", len(r.RemoteAddrs) > 0)
 	if r.FilterFunc != "" {
 		out = append(out, "filter_func is not supported: it needs a Lua runtime; use vars instead")
 	}

@@ -66,10 +66,9 @@ func TestUnsupported(t *testing.T) {
 		}
 	}
 	f(`{"uri":"/","plugins":{"ai-proxy":{}},"upstream":{"nodes":{}},"upstream_id":"1","vars":[ ],"timeout":{}}`)
-	f(`{"uri":"/","plugins":{"ai-proxy-multi":{}},"vars":[["a","==","b"]]}`, "vars is not supported yet")
+	f(`{"uri":"/","plugins":{"ai-proxy-multi":{}},"vars":[["a","==","b"]],"remote_addrs":["1.1.1.1"]}`)
 	f(`{"uri":"/","upstream":{},"upstream_id":1}`)
-	f(`{"remote_addr":"1.1.1.1","remote_addrs":["1.1.1.1"],"filter_func":"function(vars) end","script":"x","script_id":"1","service_id":1,"plugin_config_id":2}`,
-		"remote_addr is not supported yet", "remote_addrs is not supported yet",
+	f(`{"filter_func":"function(vars) end","script":"x","script_id":"1","service_id":1,"plugin_config_id":2}`,
 		"filter_func is not supported: it needs a Lua runtime; use vars instead",
 		"script is not supported: it needs a Lua runtime", "script_id is not supported: it needs a Lua runtime")
 }

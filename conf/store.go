@@ -48,10 +48,15 @@ type Change struct {
 // gone: the caller loads everything again.
 var ErrResync = errors.New("history is lost, load again")
 
-// ErrNotFound and ErrConflict are answers of a Store.
+// Answers of a Store.
 var (
 	ErrNotFound = errors.New("key not found")
 	ErrConflict = errors.New("value changed before overwritten")
+	// ErrClosed is what a store answers after Close.
+	ErrClosed = errors.New("the store is closed")
+	// ErrNotHeld answers who accepts changes that a source holds back while it
+	// holds none.
+	ErrNotHeld = errors.New("no change of the configuration is held")
 )
 
 // Source is where resources come from: a file, the embedded store or etcd.
@@ -81,6 +86,11 @@ type Store interface {
 	// digits, zero padded). fill gets that id and returns the value to store.
 	Create(kind Kind, ttl time.Duration, fill func(id string) ([]byte, error)) (now Item, err error)
 	Delete(kind Kind, id string) (old Item, rev int64, err error) // rev is the deletion's own; ErrNotFound
+	// Applied says that the configuration in force carries everything up to
+	// rev; who follows the source calls it. WaitApplied returns when it was
+	// called with rev or more.
+	Applied(rev int64)
+	WaitApplied(ctx context.Context, rev int64) error
 	Close() error
 }
 

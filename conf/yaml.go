@@ -113,6 +113,20 @@ type yamlWriter struct {
 	open       map[*yaml.Node]bool // aliases being expanded: one may not contain itself
 }
 
+// YAMLToJSON returns the first document of a YAML text as JSON: keys in their
+// order, numbers digit by digit, aliases and "<<" resolved. An empty document
+// is null. The error has the line, and may quote keys but no values.
+func YAMLToJSON(text []byte) ([]byte, error) {
+	root, _, err := parseYAML(text)
+	if err != nil {
+		return nil, err
+	}
+	if root == nil {
+		return []byte("null"), nil
+	}
+	return (&yamlWriter{}).json(root)
+}
+
 // json returns n as JSON in memory of its own.
 func (w *yamlWriter) json(n *yaml.Node) ([]byte, error) {
 	w.buf, w.depth, w.aliasDepth = w.buf[:0], 0, 0

@@ -199,7 +199,7 @@ func (a *aiRoute) Access(c *plugin.Ctx) plugin.Verdict {
 	if len(f.raw) == 0 {
 		return c.Reply(400, plugin.JSON, messageBody("message", "could not get body: request body is empty"))
 	}
-	if err := c.Body.Load(f.raw); err != nil {
+	if err := f.loadBody(); err != nil {
 		return c.Reply(400, plugin.JSON, messageBody("message", "could not parse JSON request body: "+err.Error()))
 	}
 	if c.Body.Kind() == driver.False {

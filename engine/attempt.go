@@ -147,6 +147,7 @@ func (f *flow) call(in *instance) failure {
 		return f.transportFault(in, a, err)
 	}
 	f.Source = "upstream"
+	f.noteUpstreamID()
 	h := &f.ex.Head
 	a.Status = h.Status
 	if h.Status == fasthttp.StatusUnauthorized || h.Status == fasthttp.StatusForbidden {

@@ -18,12 +18,21 @@ const (
 	drainTime = 5 * time.Second
 )
 
-// readBody reads the client's body into f.raw, once. A declared length above
-// limit is refused before anything is read; otherwise memory grows with what
-// arrives, whatever length was declared.
+// bodyState says how much of the client's body is in flow.raw.
+type bodyState uint8
+
+const (
+	bodyAhead  bodyState = iota // nothing, or the beginning of it
+	bodyRead                    // all of it
+	bodyBroken                  // it did not arrive; see flow.bodyErr
+)
+
+// readBody reads the client's body into f.raw, or what others have left to
+// read of it. A declared length above limit is refused before anything is
+// read; otherwise memory grows with what arrives, whatever length was declared.
 func (f *flow) readBody(limit int64) plugin.Verdict {
-	if f.held {
-		return f.heldBody(limit)
+	if f.body == bodyBroken {
+		return f.bodyFault(f.bodyErr)
 	}
 	if m := f.e.opts.MaxBody; m > 0 && m < limit {
 		limit = m
@@ -32,38 +41,65 @@ func (f *flow) readBody(limit int64) plugin.Verdict {
 	if declared > limit {
 		return f.tooLarge(declared, limit)
 	}
-	src := f.HTTP.RequestBodyStream()
-	f.raw = f.raw[:0]
-	if src == nil {
-		f.held = true
+	if v := f.fillBody(limit); v != 0 {
+		return v
+	}
+	if seen := int64(len(f.raw)); seen > limit {
+		if f.body == bodyAhead {
+			seen += f.drain(drainMax)
+		}
+		return f.tooLarge(seen, limit)
+	}
+	return 0
+}
+
+// fillBody reads until the body has ended or f.raw holds more than limit.
+func (f *flow) fillBody(limit int64) plugin.Verdict {
+	if f.body != bodyAhead {
 		return 0
 	}
-	switch want := int(min(declared, 1<<20)) + 1; {
+	src := f.HTTP.RequestBodyStream()
+	if src == nil {
+		f.body = bodyRead
+		return 0
+	}
+	switch want := int(min(int64(f.HTTP.Request.Header.ContentLength()), 1<<20)) + 1; {
 	case cap(f.raw) >= want:
 	case want > keepBuffer:
-		f.raw = getBig(want)
+		f.raw = append(getBig(want), f.raw...)
 	default:
-		f.raw = make([]byte, 0, max(want, 1<<10))
+		f.raw = append(make([]byte, 0, max(want, 1<<10)), f.raw...)
 	}
-	for {
+	for int64(len(f.raw)) <= limit {
 		if len(f.raw) == cap(f.raw) {
 			f.raw = append(f.raw, 0)[:len(f.raw)]
 		}
 		n, err := src.Read(f.raw[len(f.raw):cap(f.raw)])
 		f.raw = f.raw[:len(f.raw)+n]
-		if int64(len(f.raw)) > limit {
-			seen := int64(len(f.raw)) + f.drain(drainMax)
-			return f.tooLarge(seen, limit)
-		}
 		switch {
 		case err == io.EOF:
+			f.body = bodyRead
 			f.Req.Length += int64(len(f.raw))
-			f.held = true
 			return 0
 		case err != nil:
-			return f.bodyFault(err)
+			return f.breakBody(err)
 		}
 	}
+	return 0
+}
+
+// breakBody notes that the body will not be had: nothing is read any more.
+func (f *flow) breakBody(err error) plugin.Verdict {
+	f.body, f.bodyErr = bodyBroken, err
+	return f.bodyFault(err)
+}
+
+// loadBody parses what was read, once.
+func (f *flow) loadBody() error {
+	if !f.loaded {
+		f.loaded, f.loadErr = true, f.Body.Load(f.raw)
+	}
+	return f.loadErr
 }
 
 func (f *flow) tooLarge(size, max int64) plugin.Verdict {
@@ -71,8 +107,12 @@ func (f *flow) tooLarge(size, max int64) plugin.Verdict {
 	return f.Reply(413, plugin.JSON, messageBody("message", text))
 }
 
-// bodyFault answers a body that did not arrive: too slowly, broken off or badly framed.
+// bodyFault answers a body that did not arrive: too slowly, broken off, badly
+// framed or larger than any route may have it.
 func (f *flow) bodyFault(err error) plugin.Verdict {
+	if err == errBodyLimit {
+		return f.tooLarge(max(int64(f.HTTP.Request.Header.ContentLength()), int64(len(f.raw))), f.e.opts.MaxBody)
+	}
 	f.conn.unread = true
 	f.HTTP.SetConnectionClose()
 	status := 400
@@ -84,6 +124,8 @@ func (f *flow) bodyFault(err error) plugin.Verdict {
 	}
 	return f.Reply(status, plugin.JSON, messageBody("message", "could not get body: "+bodyReason(status)))
 }
+
+var errBodyLimit = errors.New("request body is too large")
 
 func bodyReason(status int) string {
 	if status == 408 {

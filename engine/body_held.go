@@ -2,7 +2,7 @@ package engine
 
 import "headrace/plugin"
 
-// A body that a plugin needs is read before the proxy asks for it. It is read
+// A body that a condition or a plugin needs is read before the proxy asks for it. It is read
 // once: the AI proxy, an ordinary upstream and other plugins get what is held.
 
 // ClientBody implements plugin.BodyReader.
@@ -11,15 +11,6 @@ func (f *flow) ClientBody(limit int64) ([]byte, plugin.Verdict) {
 		return nil, v
 	}
 	return f.raw, 0
-}
-
-// heldBody is readBody for a body that is already in f.raw: whoever asks now
-// may have a lower limit than the one before.
-func (f *flow) heldBody(limit int64) plugin.Verdict {
-	if n := int64(len(f.raw)); n > limit {
-		return f.tooLarge(n, limit)
-	}
-	return 0
 }
 
 // forwardHeld sends f.raw to the upstream. length is what the client's framing

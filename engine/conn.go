@@ -112,6 +112,9 @@ func (c *conn) onCall(call canceler) {
 // detach ends what attach began. No Cancel reaches f afterwards.
 func (c *conn) detach() {
 	c.mu.Lock()
+	if c.flow != nil {
+		c.flow.open.shown.Store(false)
+	}
 	c.flow = nil
 	c.mu.Unlock()
 }

@@ -18,51 +18,15 @@ import (
 	"headrace/driver/vertex"
 	"headrace/driver/wire"
 	"headrace/plugin"
-	"headrace/plugin/logfile"
 )
-
-// Options of an Engine. Zero durations and sizes mean the defaults given.
-type Options struct {
-	Log     *slog.Logger
-	Strict  bool     // headrace.compat is strict: nothing beyond what APISIX answers
-	Version string   // after "headrace/" in the Server header; empty: none
-	Env     conf.Env // nil: no variables
-
-	MaxHead       int           // bytes of a request's head: 16 KiB
-	HeaderTimeout time.Duration // client_header_timeout: 60 s
-	BodyTimeout   time.Duration // client_body_timeout, between two reads: 60 s
-	SendTimeout   time.Duration // client_send_timeout, between two writes: 60 s
-	IdleTimeout   time.Duration // keepalive_timeout: 60 s
-
-	MaxBody       int64                  // client_max_body_size; 0: no limit but the plugin's own
-	PassHeaders   []string               // response headers of providers that clients get
-	PluginEnabled func(name string) bool // nil: all
-	RealIP        RealIP
-
-	SecretTTL    time.Duration // apisix.lru.secret.ttl: values of secret managers are asked for again; 300 s
-	SecretNegTTL time.Duration // apisix.lru.secret.neg_ttl: the same after a failure; 60 s
-	SecretPause  time.Duration // between attempts after a provider has refused a secret; 10 s
-
-	NoHealthChecks bool // apisix.disable_upstream_healthcheck
-
-	RouteCacheBytes    int64 // budget of compiled routes; 0 switches the cache off
-	RouterByURI        bool  // apisix.router.http is radixtree_uri
-	TrimTailSlash      bool  // apisix.delete_uri_tail_slash
-	ShowUpstreamStatus bool
-	Metrics            MetricsOptions
-	Wire               wire.Options // Watch is set by New
-
-	AccessLogFormat string // empty: DefaultAccessLogFormat
-	AccessLogEscape plugin.Escape
-	AccessLog       *logfile.File // nil: no access log
-}
 
 // Engine serves the traffic of one process. Make it with New, give it
 // listeners with Serve and configuration with Follow.
 type Engine struct {
 	opts     Options
 	log      *slog.Logger
-	registry *Registry
+	registry *Registry // judges what comes from the source
+	strict   *Registry // and what is written
 	server   *fasthttp.Server
 	wire     *wire.Client
 	watch    *wire.Watch
@@ -81,12 +45,14 @@ type Engine struct {
 	applied   atomic.Bool // a configuration was loaded once
 	accessLog accessLog
 	conns     connSet
+	leaving   chan struct{} // clients that are being turned away
 
 	certified      sync.Once
 	hasCertificate chan struct{}
 
 	streams  atomic.Int64
 	draining atomic.Bool
+	cutting  atomic.Bool // what is still open is being cut
 	stop     chan struct{}
 }
 
@@ -98,7 +64,9 @@ type stats struct {
 	badItems *metrics.Counter
 	accepted *metrics.Counter
 
-	handshakes *metrics.Counter // that failed
+	handshakes     *metrics.Counter // that failed
+	turnedAway     *metrics.Counter // clients above MaxConns
+	acceptFailures *metrics.Counter
 }
 
 // New makes an engine that knows no route yet: it answers 404 to everything.
@@ -115,6 +83,9 @@ func New(o Options, specs []plugin.Spec) (*Engine, error) {
 	if o.MaxHead <= 0 {
 		o.MaxHead = 16 << 10
 	}
+	if o.MaxPostArgs == 0 {
+		o.MaxPostArgs = 64 << 20
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -124,8 +95,10 @@ func New(o Options, specs []plugin.Spec) (*Engine, error) {
 	if o.AccessLogFormat == "" {
 		o.AccessLogFormat = DefaultAccessLogFormat
 	}
+	strict := NewRegistry(specs, o.PluginEnabled)
 	e := &Engine{
-		opts: o, log: o.Log, registry: NewRegistry(specs, o.PluginEnabled), metrics: newMetrics(o.Metrics), stop: make(chan struct{}), rotated: make(chan struct{}, 1), hasCertificate: make(chan struct{}),
+		opts: o, log: o.Log, registry: strict.skipping(o.SkipUnknown), strict: strict, metrics: newMetrics(o.Metrics), stop: make(chan struct{}),
+		rotated: make(chan struct{}, 1), hasCertificate: make(chan struct{}), leaving: make(chan struct{}, 32),
 		times: clientTimes{idle: o.IdleTimeout, head: o.HeaderTimeout, body: o.BodyTimeout, send: o.SendTimeout},
 	}
 	e.accessLog = accessLog{plugin.CompileTemplate(o.AccessLogFormat, o.AccessLogEscape), o.AccessLog}
@@ -143,7 +116,7 @@ func New(o Options, specs []plugin.Spec) (*Engine, error) {
 	e.wire = wire.NewClient(o.Wire)
 	e.tokens = e.newTokens()
 	e.secrets = e.newSecrets()
-	e.snap.Store(&Snapshot{router: &router{byURI: o.RouterByURI}})
+	e.snap.Store(&Snapshot{router: &router{byURI: o.RouterByURI || o.RouterParams, params: o.RouterParams}})
 	e.registerStats()
 	e.server = e.newServer()
 	go e.expireState()
@@ -280,8 +253,9 @@ func (e *Engine) Snapshot() *Snapshot { return e.snap.Load() }
 // ServerName is what the Server header says.
 func (e *Engine) ServerName() string { return e.server.Name }
 
-// Registry returns the plugins that this engine knows.
-func (e *Engine) Registry() *Registry { return e.registry }
+// Registry returns the plugins that this engine knows, as the judge of what is
+// written.
+func (e *Engine) Registry() *Registry { return e.strict }
 
 // Loaded says whether a configuration was loaded.
 func (e *Engine) Loaded() bool { return e.applied.Load() }
@@ -301,10 +275,14 @@ func (e *Engine) Reopen() {
 // Streams returns how many streams are open.
 func (e *Engine) Streams() int64 { return e.streams.Load() }
 
+// Drain says that this engine is about to stop: Ready has an error from here on,
+// and every answer closes its connection. Clients are still accepted.
+func (e *Engine) Drain() { e.draining.Store(true) }
+
 // Shutdown stops accepting, lets requests and streams end and returns when all
 // have, or with ctx's error when it ends first: what is still open is cut then.
 func (e *Engine) Shutdown(ctx context.Context) error {
-	e.draining.Store(true)
+	e.Drain()
 	stopped := make(chan error, 1)
 	go func() { stopped <- e.server.ShutdownWithContext(ctx) }()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -319,6 +297,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 		}
 	}
 	if err != nil {
+		e.cutting.Store(true)
 		e.conns.closeAll()
 	}
 	if serr := <-stopped; err == nil {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"encoding/hex"
 	"math/rand/v2"
 	"net"
@@ -34,7 +35,13 @@ type flow struct {
 	relay sse.Relay
 	pump  sse.Pump
 
-	raw    []byte   // the client's body; whole if held is set
+	raw     []byte // the client's body
+	body    bodyState
+	bodyErr error // why it is broken
+	loaded  bool  // Ctx.Body was made of raw
+	loadErr error
+	post    postArgs
+
 	head   []byte   // head of the upstream request
 	segs   [][]byte // its body
 	answer []byte   // a plain answer's body
@@ -48,6 +55,7 @@ type flow struct {
 	restated  []byte // the plain answer that it made
 	early     []byte // bytes of a stream that were read before its head went out
 	begun     begun
+	open      openStream
 
 	t0      time.Time // start of the attempt
 	target  driver.Proto
@@ -63,7 +71,6 @@ type flow struct {
 	tunnel  *tunnel // nil: no protocol was changed to
 	proxied bool    // an ordinary upstream answers
 	busy    bool    // the exchange holds a connection
-	held    bool    // raw is the whole body
 	keep    bool    // the client's connection goes on after the stream
 
 	askedUsage bool // the client itself asked for the usage chunk
@@ -115,7 +122,7 @@ func (f *flow) begin(e *Engine, ctx *fasthttp.RequestCtx) {
 	f.Req.Remote = addrPort(f.conn.RemoteAddr())
 	f.Req.Local = addrPort(f.conn.LocalAddr())
 	f.Req.TLS = f.conn.tls != nil
-	e.opts.RealIP.apply(&f.Req)
+	e.screen(&f.Req, f.Req.Remote.Addr())
 	f.Source = "apisix"
 	f.Directory = f.snap
 	f.newID()
@@ -153,6 +160,9 @@ func (f *flow) keepRequest() {
 		f.own = append(f.own, *p...)
 		*p = f.own[at:len(f.own):len(f.own)]
 	}
+	for i := range f.Params {
+		f.Params[i].Value = bytes.Clone(f.Params[i].Value)
+	}
 	f.HTTP = nil
 }
 
@@ -176,8 +186,11 @@ func (f *flow) release() {
 	f.snap, f.rt, f.conn, f.ai, f.counted, f.picked = nil, nil, nil, nil, nil, nil
 	f.tried.Clear()
 	f.hash, f.retries = 0, 0
-	f.upload, f.tunnel, f.proxied, f.held = upload{}, nil, false, false
+	f.upload, f.tunnel, f.proxied = upload{}, nil, false
 	f.busy, f.keep, f.askedUsage, f.err, f.target = false, false, false, nil, 0
+	f.body, f.bodyErr, f.loaded, f.loadErr = bodyAhead, nil, false, nil
+	f.post.reset()
+	clear(f.m.params)
 	f.conv = nil
 	f.cst.Reset()
 	f.tr.reset()

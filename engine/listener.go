@@ -58,6 +58,15 @@ func (s *connSet) len() int {
 	return len(s.all)
 }
 
+// each calls f for every connection; f must not block.
+func (s *connSet) each(f func(*conn)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.all {
+		f(c)
+	}
+}
+
 // idle counts the connections on which no request is under way.
 func (s *connSet) idle() (n int) {
 	s.mu.Lock()
@@ -101,7 +110,7 @@ type listener struct {
 
 // Accept waits for the next client.
 func (l *listener) Accept() (net.Conn, error) {
-	nc, err := l.Listener.Accept()
+	nc, err := l.accept()
 	if err != nil {
 		return nil, err
 	}

@@ -62,7 +62,8 @@ type gatewayMetrics struct {
 	gauges map[string]*atomic.Int64
 	routes map[string]*routeMetrics
 	models map[string]struct{}
-	tries  map[string]map[string]struct{} // names of attempt counters, by route
+	tries  map[string]map[string]struct{} // names of counters that go with their route
+	ends   sync.Map                       // *metrics.Counter by endKey
 }
 
 func newMetrics(o MetricsOptions) *gatewayMetrics {
@@ -159,6 +160,12 @@ func (g *gatewayMetrics) forget(id string) {
 	}
 	delete(g.tries, id)
 	g.mu.Unlock()
+	g.ends.Range(func(key, _ any) bool {
+		if key.(endKey).route == id {
+			g.ends.Delete(key)
+		}
+		return true
+	})
 	if r == nil {
 		return
 	}

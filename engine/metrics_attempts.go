@@ -39,16 +39,11 @@ func outcomeOf(fail *failure) outcome {
 
 // attempts returns the counters of one instance of a route.
 func (g *gatewayMetrics) attempts(route, instance string) (cs [outcomes]*metrics.Counter) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	for i, name := range outcomeNames {
 		name = "headrace_ai_attempts_total{route=" + strconv.Quote(route) +
 			",instance=" + strconv.Quote(instance) + ",outcome=" + strconv.Quote(name) + "}"
 		cs[i] = g.set.GetOrCreateCounter(name)
-		if g.tries[route] == nil {
-			g.tries[route] = map[string]struct{}{}
-		}
-		g.tries[route][name] = struct{}{}
+		g.own(route, name)
 	}
 	return cs
 }

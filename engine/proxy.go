@@ -33,7 +33,11 @@ func (f *flow) proxy() {
 	case limit > 0 && length > limit:
 		f.replyVerdict(f.tooLarge(length, limit))
 		return
-	case f.held:
+	case f.body != bodyAhead: // a condition or a plugin has read it
+		if v := f.readBody(int64(len(f.raw))); v != 0 {
+			f.replyVerdict(v)
+			return
+		}
 		f.forwardHeld(up, length)
 	case length >= 0 && length <= bodyInMemory:
 		if v := f.readBody(bodyInMemory); v != 0 {
@@ -42,7 +46,8 @@ func (f *flow) proxy() {
 		}
 		f.forwardHeld(up, length)
 	default: // -1 in chunks, -2 none
-		f.upload = upload{src: f.HTTP.RequestBodyStream(), limit: limit}
+		f.Req.Length += int64(len(f.raw))
+		f.upload = upload{src: f.HTTP.RequestBodyStream(), ahead: f.raw, held: int64(len(f.raw)), limit: limit}
 		f.forward(up, nil, length)
 	}
 }
@@ -63,20 +68,27 @@ func (f *flow) proxyBody(body []byte) {
 // upload is the client's body on its way to the upstream.
 type upload struct {
 	src   io.Reader
-	n     int64 // bytes read
-	limit int64 // 0: none
+	ahead []byte // what was read of it before
+	held  int64  // how much that was
+	begun bool   // something of it was taken
+	n     int64  // bytes read from src
+	limit int64  // 0: none
 }
 
 // Read implements io.Reader.
 func (u *upload) Read(p []byte) (int, error) {
+	u.begun = true
+	if len(u.ahead) > 0 {
+		n := copy(p, u.ahead)
+		u.ahead = u.ahead[n:]
+		return n, nil
+	}
 	n, err := u.src.Read(p)
-	if u.n += int64(n); u.limit > 0 && u.n > u.limit {
-		return 0, errUploadLimit
+	if u.n += int64(n); u.limit > 0 && u.held+u.n > u.limit {
+		return 0, errBodyLimit
 	}
 	return n, err
 }
-
-var errUploadLimit = errors.New("request body is too large")
 
 // forward tries the nodes of an upstream until one answers. length says where
 // the body is: -1 in chunks and -2 none as the client's framing has it, or a
@@ -166,8 +178,8 @@ func (f *flow) clientFault(a *plugin.Attempt, err error) bool {
 	case errors.Is(err, wire.ErrCanceled) || f.conn.gone.Load():
 		a.Status = statusGone
 		f.clientGone()
-	case errors.Is(err, errUploadLimit):
-		f.replyVerdict(f.tooLarge(f.upload.n, f.upload.limit))
+	case errors.Is(err, errBodyLimit):
+		f.replyVerdict(f.tooLarge(f.upload.held+f.upload.n, f.upload.limit))
 	case errors.As(err, &src) && errors.Is(err, io.ErrUnexpectedEOF):
 		a.Status = statusGone
 		f.conn.unread = true
@@ -184,7 +196,7 @@ func (f *flow) clientFault(a *plugin.Attempt, err error) bool {
 // nginx's "proxy_next_upstream error timeout": nothing of an answer came, the
 // body can be sent again, and a request that must not run twice was not sent.
 func (f *flow) mayRetry(err error) bool {
-	if f.ex.Header > 0 || f.upload.n > 0 {
+	if f.ex.Header > 0 || f.upload.begun {
 		return false
 	}
 	var we *wire.Error

@@ -41,14 +41,11 @@ func (f *flow) appendProxyHead(dst []byte, up *upstream, n *upstreamNode, length
 	if forwarded {
 		dst = appendForwardedFor(dst, r.Headers)
 	}
-	dst = appendPeer(dst, r)
-	dst = append(dst, "\r\nX-Forwarded-Proto: "...)
-	dst, _ = varScheme(&f.Ctx, dst)
-	dst = append(dst, "\r\nX-Forwarded-Host: "...)
-	dst, _ = varHost(&f.Ctx, dst)
-	dst = append(dst, "\r\nX-Forwarded-Port: "...)
-	dst = strconv.AppendUint(dst, uint64(r.Local.Port()), 10)
-	dst = append(dst, '\r', '\n')
+	dst = append(appendPeer(dst, r), '\r', '\n')
+	dst = appendWay(dst, r, "X-Forwarded-Proto: ", plugin.ForwardedProto)
+	dst = appendWay(dst, r, "X-Forwarded-Host: ", plugin.ForwardedHost)
+	dst = appendWay(dst, r, "X-Forwarded-Port: ", plugin.ForwardedPort)
+	dst = appendWay(dst, r, "Forwarded: ", plugin.ForwardedLine)
 	if upgrade != nil {
 		dst = append(append(dst, "Connection: Upgrade\r\nUpgrade: "...), upgrade...)
 		dst = append(dst, '\r', '\n')
@@ -64,10 +61,28 @@ func (f *flow) appendProxyHead(dst []byte, up *upstream, n *upstreamNode, length
 	return append(dst, '\r', '\n')
 }
 
-var (
-	varScheme, _ = plugin.LookupVar("scheme")
-	varHost, _   = plugin.LookupVar("host")
-)
+// appendWay writes a header line about the way of the request, if there is
+// anything to say.
+func appendWay(dst []byte, r *plugin.Request, name string, h plugin.Forwarded) []byte {
+	at := len(dst)
+	dst = append(dst, name...)
+	from := len(dst)
+	dst, ok := r.AppendForwarded(dst, h)
+	if !ok {
+		return dst[:at]
+	}
+	blankControls(dst[from:])
+	return append(dst, '\r', '\n')
+}
+
+// blankControls makes blanks of what must not be in a header's value.
+func blankControls(value []byte) {
+	for i, c := range value {
+		if c < 0x20 && c != '\t' || c == 0x7f {
+			value[i] = ' '
+		}
+	}
+}
 
 func appendPeer(dst []byte, r *plugin.Request) []byte {
 	if !r.Remote.IsValid() {
@@ -120,17 +135,13 @@ func appendEndToEnd(dst, lines []byte) (out []byte, forwarded bool) {
 			forwarded = true
 			continue
 		}
-		if endsHere(name) || setHere(name) || named != nil && hasConnectionToken(named, name) {
+		if endsHere(name) || setHere(name) || tellsTheWay(name) || named != nil && hasConnectionToken(named, name) {
 			continue
 		}
 		dst = append(append(dst, name...), ':', ' ')
 		from := len(dst)
 		dst = append(dst, value...)
-		for i, c := range dst[from:] {
-			if c < 0x20 && c != '\t' || c == 0x7f {
-				dst[from+i] = ' '
-			}
-		}
+		blankControls(dst[from:])
 		dst = append(dst, '\r', '\n')
 	}
 	return dst, forwarded
@@ -166,13 +177,9 @@ func setHere(name []byte) bool {
 	case 6:
 		return equalFold(name, "expect")
 	case 9:
-		return equalFold(name, "x-real-ip") || equalFold(name, "forwarded")
+		return equalFold(name, "x-real-ip")
 	case 14:
 		return equalFold(name, "content-length")
-	case 16:
-		return equalFold(name, "x-forwarded-host") || equalFold(name, "x-forwarded-port")
-	case 17:
-		return equalFold(name, "x-forwarded-proto")
 	}
 	return false
 }

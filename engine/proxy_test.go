@@ -110,10 +110,10 @@ func TestProxyHead(t *testing.T) {
 	plain := "{" + nodes(up) + "}"
 	f(plain, "GET /h%20x//y/../z?a=%41&b HTTP/1.1\r\nHost: Foo.com:81\r\nX-a_B:  c d \r\nUser-Agent: me\r\nAccept-Encoding: gzip\r\nCookie: a=b\r\nAuthorization: x\r\n"+end,
 		[]string{"GET /h%20x//y/../z?a=%41&b HTTP/1.1\r\n", "Host: Foo.com:81\r\n", "X-A_b: c d\r\n", "User-Agent: me\r\n", "Accept-Encoding: gzip\r\n", "Cookie: a=b\r\n", "Authorization: x\r\n",
-			"X-Real-Ip: 127.0.0.1\r\n", "X-Forwarded-For: 127.0.0.1\r\n", "X-Forwarded-Proto: http\r\n", "X-Forwarded-Host: foo.com\r\n", "X-Forwarded-Port: " + port + "\r\n"},
+			"X-Real-Ip: 127.0.0.1\r\n", "X-Forwarded-For: 127.0.0.1\r\n", "X-Forwarded-Proto: http\r\n", "X-Forwarded-Host: Foo.com:81\r\n", "X-Forwarded-Port: 81\r\n"},
 		[]string{"connection:", "content-length", "transfer-encoding"})
 	f(plain, "GET /h HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 1.1.1.1\r\nx-forwarded-for: 2.2.2.2, 3.3.3.3\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\nForwarded: for=1.1.1.1\r\nX-Real-IP: 9.9.9.9\r\n"+end,
-		[]string{"X-Forwarded-For: 1.1.1.1, 2.2.2.2, 3.3.3.3, 127.0.0.1\r\n", "X-Forwarded-Proto: http\r\n", "X-Forwarded-Host: x\r\n", "X-Real-Ip: 127.0.0.1\r\n"},
+		[]string{"X-Forwarded-For: 1.1.1.1, 2.2.2.2, 3.3.3.3, 127.0.0.1\r\n", "X-Forwarded-Proto: http\r\n", "X-Forwarded-Host: x\r\n", "X-Forwarded-Port: " + port + "\r\n", "X-Real-Ip: 127.0.0.1\r\n"},
 		[]string{"evil", "9.9.9.9", "forwarded: for", "https"})
 	f(plain, "GET /h HTTP/1.1\r\nHost: x\r\nConnection: X-Gone ,x-also\r\nConnection: close\r\nX-Gone: 1\r\nX-Also: 2\r\nX-Stay: 3\r\nKeep-Alive: 5\r\nProxy-Connection: y\r\nTE: trailers\r\nTrailer: z\r\nUpgrade: websocket\r\nProxy-Authorization: s\r\n\r\n",
 		[]string{"X-Stay: 3\r\n"}, []string{"x-gone", "x-also", "keep-alive", "proxy-", "te:", "trailer", "upgrade"})
@@ -123,10 +123,10 @@ func TestProxyHead(t *testing.T) {
 	f(plain, "DELETE /h HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n"+end+"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nX-T: v\r\n\r\n",
 		[]string{"Transfer-Encoding: chunked\r\n", "\r\n\r\n5\r\nabcde\r\n0\r\n"}, []string{"x-t", "content-length"})
 	f(plain, "GET /h HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"+end+"hi", []string{"Content-Length: 2\r\n", "\r\n\r\nhi"}, nil)
-	f(plain, "GET /h HTTP/1.0\r\n\r\n", []string{"GET /h HTTP/1.1\r\n", "Host: " + up + "\r\n"}, nil)
+	f(plain, "GET /h HTTP/1.0\r\n\r\n", []string{"GET /h HTTP/1.1\r\n", "Host: " + up + "\r\n"}, []string{"x-forwarded-host"})
 	f(plain, "PURGE /h HTTP/1.1\r\nHost: x\r\n"+end, []string{"PURGE /h HTTP/1.1\r\n"}, nil)
-	f(`{`+nodes(up)+`,"pass_host":"node"}`, "GET /h HTTP/1.1\r\nHost: Foo:81\r\n"+end, []string{"Host: " + up + "\r\n", "X-Forwarded-Host: foo\r\n"}, nil)
-	f(`{`+nodes(up)+`,"pass_host":"rewrite","upstream_host":"in.side"}`, "GET /h HTTP/1.1\r\nHost: Foo:81\r\n"+end, []string{"Host: in.side\r\n", "X-Forwarded-Host: foo\r\n"}, nil)
+	f(`{`+nodes(up)+`,"pass_host":"node"}`, "GET /h HTTP/1.1\r\nHost: Foo:81\r\n"+end, []string{"Host: " + up + "\r\n", "X-Forwarded-Host: Foo:81\r\n"}, nil)
+	f(`{`+nodes(up)+`,"pass_host":"rewrite","upstream_host":"in.side"}`, "GET /h HTTP/1.1\r\nHost: Foo:81\r\n"+end, []string{"Host: in.side\r\n", "X-Forwarded-Host: Foo:81\r\n"}, nil)
 }
 
 // Nothing that a client sends adds a line to the upstream's request.

@@ -8,7 +8,6 @@ import (
 
 	"headrace/conf"
 	"headrace/conf/schema"
-	"headrace/conf/secret"
 	"headrace/plugin"
 )
 
@@ -18,6 +17,7 @@ type Registry struct {
 	specs  map[string]*plugin.Spec
 	sorted []*plugin.Spec // by priority, high to low
 	off    map[string]bool
+	skip   bool // names that nobody knows are left out with a warning
 }
 
 // NewRegistry joins the given plugins with the engine's own. enabled says which
@@ -34,6 +34,13 @@ func NewRegistry(specs []plugin.Spec, enabled func(name string) bool) *Registry 
 	}
 	slices.SortStableFunc(r.sorted, func(a, b *plugin.Spec) int { return b.Priority - a.Priority })
 	return r
+}
+
+// skipping returns a registry that leaves out what Options.SkipUnknown says.
+func (r *Registry) skipping(skip bool) *Registry {
+	c := *r
+	c.skip = skip
+	return &c
 }
 
 // Spec returns the plugin with that name, nil if this build has none.
@@ -60,6 +67,16 @@ type Finding struct {
 	Plugin string // "" when it is not about a plugin
 	Field  string
 	Text   string
+}
+
+// Late says whether it is about what APISIX looks at behind the references to
+// other items: plugins, then conditions and code (gateway.md 3.5).
+func (f *Finding) Late() bool {
+	switch f.Field {
+	case "vars", "filter_func", "script", "script_id":
+		return true
+	}
+	return f.Plugin != ""
 }
 
 // worst returns the first finding of the highest level at or above min, nil if there is none.
@@ -103,10 +120,13 @@ func (r *Registry) CheckRoute(raw []byte) (*conf.Route, []Finding) {
 	if top["upstream"] != nil {
 		found = upstreamFindings(rt.Upstream, !rt.AIProxy())
 	}
+	found = append(found, r.CheckPlugins(top["plugins"])...)
+	found = append(found, conditionFindings(rt)...)
 	for _, text := range rt.Unsupported() {
-		found = append(found, Finding{Level: Invalid, Text: text})
+		field, _, _ := strings.Cut(text, " ")
+		found = append(found, Finding{Level: Invalid, Field: field, Text: text})
 	}
-	return rt, append(found, r.CheckPlugins(top["plugins"])...)
+	return rt, found
 }
 
 // CheckPlugins validates the plugins object of any resource.
@@ -137,10 +157,16 @@ func (r *Registry) checkList(plugins conf.PluginList) (found []Finding) {
 			}
 			known, ok := plugin.Known(name)
 			switch {
+			case r.skip && r.off[name] && !known.Refuse():
+				found = append(found, Finding{Warned, name, field, "plugin " + name + " is not in the list of enabled plugins and is left out"})
 			case r.off[name]:
 				found = append(found, Finding{Refused, name, field, "plugin " + name + " is not in the list of enabled plugins"})
+			case !ok && r.skip:
+				found = append(found, Finding{Warned, name, field, "unknown plugin [" + name + "] is left out"})
 			case !ok:
-				found = append(found, Finding{Invalid, name, field, "unknown plugin [" + name + "]"})
+				found = append(found, unknownPlugin(name))
+			case known.Lua():
+				found = append(found, Finding{Invalid, name, field, "plugin " + name + " is not supported: it needs a Lua runtime"})
 			case known.Refuse():
 				found = append(found, Finding{Refused, name, field, "plugin " + name + " is not supported yet and must not be left out"})
 			default:
@@ -194,22 +220,12 @@ func (r *Registry) CheckItem(it conf.Item) []Finding {
 		return r.checkSet("plugin_config", it)
 	case conf.ConsumerGroups:
 		return r.checkSet("consumer_group", it)
-	case conf.SSLs:
-		if _, err := schema.Resource("ssl").Check(it.Raw); err != nil {
-			return invalidItem(err)
-		}
-		return nil
-	case conf.Secrets:
-		if err := secret.Check(it.ID, it.Raw); err != nil {
-			return []Finding{{Level: Invalid, Text: "invalid configuration: " + err.Error()}}
-		}
-		return nil
 	case conf.Consumers:
 		return r.checkConsumer(it)
 	case conf.PluginMetadata:
 		spec := r.specs[it.ID]
 		if spec == nil || spec.Metadata == nil {
-			if _, ok := plugin.Known(it.ID); ok || spec != nil {
+			if _, ok := plugin.Known(it.ID); ok || spec != nil || r.skip {
 				return []Finding{{Level: Warned, Text: "metadata of plugin " + it.ID + " has no effect"}}
 			}
 			return []Finding{{Level: Invalid, Text: "invalid plugin name"}}
@@ -218,6 +234,10 @@ func (r *Registry) CheckItem(it conf.Item) []Finding {
 			return []Finding{{Level: Invalid, Text: "invalid configuration: " + err.Error()}}
 		}
 		return nil
+	case conf.SSLs:
+		return checkSSL(it.Raw)
+	case conf.Secrets:
+		return checkSecret(it)
 	case conf.Plugins:
 		if !json.Valid(it.Raw) {
 			return []Finding{{Level: Invalid, Text: "invalid configuration: wrong type: expected array"}}

@@ -75,9 +75,17 @@ func (r *Registry) checkConsumer(it conf.Item) []Finding {
 		}
 	}
 	if credential != "" && len(others) > 0 {
+		name := others[0].Name
+		if _, ok := plugin.Known(name); !ok && r.specs[name] == nil {
+			return append(found, unknownPlugin(name))
+		}
 		return append(found, Finding{Level: Invalid, Field: "plugins", Text: "only supports auth type plugins in consumer credential"})
 	}
 	return append(found, r.checkList(others)...)
+}
+
+func unknownPlugin(name string) Finding {
+	return Finding{Invalid, name, "plugins." + name, "unknown plugin [" + name + "]"}
 }
 
 // isAuth tells the plugins by which a caller says who it is.

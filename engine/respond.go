@@ -55,6 +55,9 @@ func (f *flow) replyUpstream(status int, contentType, body []byte) {
 func (f *flow) respond(status int, body []byte) {
 	f.settleBody()
 	f.startAnswer(status)
+	if f.e.draining.Load() {
+		f.HTTP.SetConnectionClose()
+	}
 	body = f.filterWhole(body)
 	f.settle()
 	f.plain.body = body

@@ -13,7 +13,8 @@ import (
 type router struct {
 	hosts   *radix[hostSet] // by reversed host name
 	anyHost *paths
-	byURI   bool // router.http is radixtree_uri: path first, hosts are a condition
+	byURI   bool // router.http is one of the radixtree_uri: path first, hosts are a condition
+	params  bool // it is radixtree_uri_with_parameter
 }
 
 // paths holds the path patterns of one host, by their literal beginning.
@@ -24,7 +25,7 @@ type paths = radix[pathSet]
 type hostSet struct{ exact, wild *paths }
 
 // pathSet holds the patterns with one literal: those that are the literal and
-// those that go on with "*".
+// those that go on.
 type pathSet struct{ exact, prefix []*candidate }
 
 // candidate is one pattern of one route.
@@ -32,7 +33,7 @@ type candidate struct {
 	entry   *entry
 	pattern string
 	host    string // as configured, "" for none
-	glob    bool   // the pattern goes on after its "*"
+	form    form   // of what follows the literal beginning
 }
 
 // with returns a router that also knows e.
@@ -46,7 +47,7 @@ func (r *router) each(e *entry, op func([]*candidate, *candidate) []*candidate) 
 	hosts := e.hosts
 	if r.byURI || len(hosts) == 0 {
 		for _, uri := range e.uris {
-			next.anyHost = updatePath(next.anyHost, &candidate{entry: e, pattern: uri}, op)
+			next.anyHost = r.updatePath(next.anyHost, &candidate{entry: e, pattern: uri}, op)
 		}
 		return &next
 	}
@@ -62,7 +63,7 @@ func (r *router) each(e *entry, op func([]*candidate, *candidate) []*candidate) 
 				at = &set.wild
 			}
 			for _, uri := range e.uris {
-				*at = updatePath(*at, &candidate{entry: e, pattern: uri, host: host}, op)
+				*at = r.updatePath(*at, &candidate{entry: e, pattern: uri, host: host}, op)
 			}
 			if set.exact == nil && set.wild == nil {
 				return nil
@@ -73,18 +74,18 @@ func (r *router) each(e *entry, op func([]*candidate, *candidate) []*candidate) 
 	return &next
 }
 
-func updatePath(root *paths, c *candidate, op func([]*candidate, *candidate) []*candidate) *paths {
-	literal, rest, star := strings.Cut(c.pattern, "*")
-	c.glob = rest != ""
+func (r *router) updatePath(root *paths, c *candidate, op func([]*candidate, *candidate) []*candidate) *paths {
+	var literal string
+	literal, c.form = cutPattern(c.pattern, r.params)
 	return root.update(literal, func(old *pathSet) *pathSet {
 		var set pathSet
 		if old != nil {
 			set = *old
 		}
-		if star {
-			set.prefix = op(set.prefix, c)
-		} else {
+		if c.form == exactForm {
 			set.exact = op(set.exact, c)
+		} else {
+			set.prefix = op(set.prefix, c)
 		}
 		if len(set.exact)+len(set.prefix) == 0 {
 			return nil
@@ -143,6 +144,7 @@ type entry struct {
 	methods      methodSet
 	hosts        []string // lower case
 	uris         []string
+	when         *conditions // nil: none
 	item         conf.Item
 	checked      bool     // its instances have health checks
 	visible      bool     // status is 1

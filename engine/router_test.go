@@ -2,17 +2,24 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
+	"headrace/conf"
 	"headrace/plugin"
 )
 
 // linear is the slow twin of router: a list of rules, tried in the order of
 // gateway.md 1.3 as it is written there.
-type linear struct{ entries []*entry }
+type linear struct {
+	entries       []*entry
+	byURI, params bool
+}
 
 func (l *linear) find(req *plugin.Request) string {
 	host := strings.ToLower(string(plugin.HostOnly(req.Host)))
@@ -25,18 +32,30 @@ func (l *linear) find(req *plugin.Request) string {
 	var all []cand
 	for _, e := range l.entries {
 		for _, u := range e.uris {
-			if len(e.hosts) == 0 {
+			fits := len(e.hosts) == 0
+			if fits {
 				all = append(all, cand{e, u, 2, 0})
 			}
 			for _, h := range e.hosts {
-				if tail, wild := strings.CutPrefix(h, "*"); wild {
-					if strings.HasSuffix(host, tail) {
-						all = append(all, cand{e, u, 1, len(tail)})
-					}
-				} else if h == host {
-					all = append(all, cand{e, u, 0, 0})
+				c := cand{e, u, 0, 0}
+				if tail, wild := strings.CutPrefix(h, "*"); wild && strings.HasSuffix(host, tail) {
+					c.level, c.suffix = 1, len(tail)
+				} else if h != host {
+					continue
 				}
+				if l.byURI {
+					c.level, c.suffix = 0, 0
+				}
+				if !l.byURI || !fits {
+					all = append(all, c)
+				}
+				fits = true
 			}
+		}
+	}
+	if l.byURI {
+		for i := range all {
+			all[i].level = 0
 		}
 	}
 	slices.SortStableFunc(all, func(a, b cand) int {
@@ -46,8 +65,8 @@ func (l *linear) find(req *plugin.Request) string {
 		if a.suffix != b.suffix {
 			return b.suffix - a.suffix
 		}
-		la, _, sa := strings.Cut(a.pattern, "*")
-		lb, _, sb := strings.Cut(b.pattern, "*")
+		la, sa := l.literal(a.pattern)
+		lb, sb := l.literal(b.pattern)
 		if sa != sb { // exact first
 			if !sa {
 				return -1
@@ -65,22 +84,59 @@ func (l *linear) find(req *plugin.Request) string {
 		}
 		return int(a.e.seq) - int(b.e.seq)
 	})
-	path := string(req.Path)
 	for _, c := range all {
-		lit, rest, star := strings.Cut(c.pattern, "*")
-		switch {
-		case !star && lit != path:
-			continue
-		case star && !strings.HasPrefix(path, lit):
-			continue
-		case star && rest != "" && !globMatch(c.pattern, req.Path):
-			continue
-		}
-		if c.e.methods == 0 || c.e.methods&methodBit(req.Method) != 0 {
+		if l.pathFits(c.pattern, string(req.Path)) && (c.e.methods == 0 || c.e.methods&methodBit(req.Method) != 0) && conditionsTwin(c.e, req) {
 			return c.e.id
 		}
 	}
 	return ""
+}
+
+// literal is the beginning of a pattern that the order goes by.
+func (l *linear) literal(pattern string) (lit string, more bool) {
+	end := strings.IndexByte(pattern, '*')
+	if i := strings.Index(pattern, "/:"); l.params && i >= 0 && (end < 0 || i < end) {
+		end = i + 1
+	}
+	if end < 0 {
+		return pattern, false
+	}
+	return pattern[:end], true
+}
+
+func (l *linear) pathFits(pattern, path string) bool {
+	lit, more := l.literal(pattern)
+	switch {
+	case !more:
+		return lit == path
+	case l.params:
+		return paramTwin(pattern).MatchString(latin1(path))
+	}
+	return strings.HasPrefix(path, lit) && globMatch(pattern, []byte(path))
+}
+
+// varsTwin has the expressions of random routes and what they mean.
+var varsTwin = map[string]func(req *plugin.Request) bool{
+	`[["arg_m","==","a"]]`:           func(r *plugin.Request) bool { return string(r.Query) == "m=a" },
+	`[["arg_m","!","in",["a","b"]]]`: func(r *plugin.Request) bool { return string(r.Query) == "" },
+	`["OR",["arg_m","b"],["uri","~~","c$"]]`: func(r *plugin.Request) bool {
+		return string(r.Query) == "m=b" || strings.HasSuffix(string(r.Path), "c")
+	},
+	`[["consumer_name","==",null]]`: func(*plugin.Request) bool { return true },
+	`[["uri_param_id","~=",null]]`:  func(*plugin.Request) bool { return false }, // set when the route is found
+}
+
+// conditionsTwin checks address and variables by other means than the router.
+func conditionsTwin(e *entry, req *plugin.Request) bool {
+	if e.when == nil {
+		return true
+	}
+	inside := len(e.when.addrs) == 0
+	for _, p := range e.when.addrs {
+		_, block, err := net.ParseCIDR(p.String())
+		inside = inside || err == nil && block.Contains(req.Remote.Addr().AsSlice())
+	}
+	return inside && (e.when.vars == nil || varsTwin[string(e.when.vars)](req))
 }
 
 func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
@@ -88,7 +144,7 @@ func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
 func randomEntry(r *rand.Rand, i int) *entry {
 	e := &entry{id: fmt.Sprint(i), seq: uint64(i), priority: r.IntN(3)}
 	for range 1 + r.IntN(2) {
-		u := pick(r, "/", "/a", "/a/", "/a/b", "/ab", "/a/*", "/a*", "/*", "/a/*/b", "/a/b*", "/b/*/c/*", "/a/b/c")
+		u := pick(r, "/", "/a", "/a/", "/a/b", "/ab", "/a/*", "/a*", "/*", "/a/*/b", "/a/b*", "/b/*/c/*", "/a/b/c", "/a/:id", "/:x/b", "/a/:id/*", "/b/*rest")
 		if !slices.Contains(e.uris, u) {
 			e.uris = append(e.uris, u)
 		}
@@ -102,6 +158,14 @@ func randomEntry(r *rand.Rand, i int) *entry {
 	if r.IntN(3) == 0 {
 		e.methods = methodsOf([]string{pick(r, "GET", "POST")})
 	}
+	rt := &conf.Route{}
+	for range r.IntN(4) / 2 {
+		rt.RemoteAddrs = append(rt.RemoteAddrs, pick(r, "10.0.0.0/8", "10.1.2.3", "::1", "2001:db8::/32", "0.0.0.0/0"))
+	}
+	if r.IntN(3) == 0 {
+		rt.Vars = []byte(pick(r, slices.Sorted(maps.Keys(varsTwin))...))
+	}
+	e.when = newConditions(rt)
 	return e
 }
 
@@ -109,15 +173,19 @@ func randomRequest(r *rand.Rand) *plugin.Request {
 	return &plugin.Request{
 		Method: []byte(pick(r, "GET", "POST", "FOO")),
 		Host:   []byte(pick(r, "x.com", "X.com:80", "a.x.com", "b.a.x.com", ".x.com", "yx.com", "other", "", "[::1]:80")),
-		Path:   []byte(pick(r, "/", "/a", "/a/", "/a/b", "/ab", "/a/b/c", "/a/x/b", "/b/1/c/2", "/abc", "/c", "/a/x/y/b")),
+		Path:   []byte(pick(r, "/", "/a", "/a/", "/a/b", "/ab", "/a/b/c", "/a/x/b", "/b/1/c/2", "/abc", "/c", "/a/x/y/b", "/a/:id")),
+		Query:  []byte(pick(r, "", "m=a", "m=b")),
+		Remote: netip.AddrPortFrom(netip.MustParseAddr(pick(r, "10.1.2.3", "11.0.0.1", "::1", "2001:db8::5")), 1),
 	}
 }
 
-// The tree answers as the list of rules does, through insertions, removals and replacements.
+// The tree answers as the list of rules does, through insertions, removals and
+// replacements, for every value of router.http.
 func TestRouterTwin(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		rt, l := &router{}, &linear{}
+		l := &linear{byURI: seed%3 > 0, params: seed%3 == 2}
+		rt := &router{byURI: l.byURI, params: l.params}
 		for i := range 30 {
 			if len(l.entries) > 0 && r.IntN(3) == 0 {
 				k := r.IntN(len(l.entries))
@@ -137,11 +205,11 @@ func TestRouterTwin(t *testing.T) {
 		for range 100 {
 			req := randomRequest(r)
 			got := ""
-			if c := rt.find(req, &m); c != nil {
+			if c := rt.find(&plugin.Ctx{Req: *req}, &m); c != nil {
 				got = c.entry.id
 			}
 			if want := l.find(req); got != want {
-				t.Fatalf("seed %d: %s %s%s: route %q, want %q", seed, req.Method, req.Host, req.Path, got, want)
+				t.Fatalf("seed %d: %s %s%s?%s from %s: route %q, want %q", seed, req.Method, req.Host, req.Path, req.Query, req.Remote, got, want)
 			}
 		}
 		for _, e := range l.entries {
@@ -155,8 +223,10 @@ func TestRouterTwin(t *testing.T) {
 
 func FuzzRouter(f *testing.F) {
 	f.Add("/a/*", "/a/*/b", "/a/x/b", uint8(1))
+	f.Add("/a/:id", "/a/*r/b", "/a/x/b", uint8(32))
 	f.Fuzz(func(t *testing.T, p1, p2, path string, n uint8) {
-		l, rt := &linear{}, &router{}
+		l := &linear{params: n&32 != 0}
+		rt := &router{params: l.params}
 		for i, p := range []string{p1, p2, "/" + p1, p2 + "*"} {
 			if p == "" || n&(1<<i) != 0 {
 				continue
@@ -168,7 +238,7 @@ func FuzzRouter(f *testing.F) {
 		var m match
 		req := &plugin.Request{Path: []byte(path), Method: []byte("GET")}
 		got := ""
-		if c := rt.find(req, &m); c != nil {
+		if c := rt.find(&plugin.Ctx{Req: *req}, &m); c != nil {
 			got = c.entry.id
 		}
 		if want := l.find(req); got != want {
@@ -188,7 +258,7 @@ func TestRouterOrder(t *testing.T) {
 		}
 		var m match
 		got := ""
-		if c := rt.find(req, &m); c != nil {
+		if c := rt.find(&plugin.Ctx{Req: *req}, &m); c != nil {
 			got = c.entry.id
 		}
 		if got != want {
@@ -210,4 +280,5 @@ func TestRouterOrder(t *testing.T) {
 	f("", get("foo.com", "/a"), &entry{id: "w", uris: []string{"/a"}, hosts: []string{"*.foo.com"}})
 	f("w", get(".foo.com", "/a"), &entry{id: "w", uris: []string{"/a"}, hosts: []string{"*.foo.com"}})
 	f("w", get("A.b.FOO.com:9080", "/a"), &entry{id: "w", uris: []string{"/a"}, hosts: []string{"*.foo.com"}})
+	f("h", get("foo.com.:80", "/a"), &entry{id: "h", uris: []string{"/a"}, hosts: []string{"foo.com"}}, &entry{id: "none", uris: []string{"/a"}})
 }

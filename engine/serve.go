@@ -23,7 +23,12 @@ func (e *Engine) serve(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	globals := &f.snap.globals
-	c := f.snap.router.find(&f.Req, &f.m)
+	c, v := f.match()
+	if v != 0 {
+		f.Info = &noRoute
+		f.replyVerdict(v)
+		return
+	}
 	if c == nil {
 		f.Info = &noRoute
 		if v := globals.runRewrite(&f.Ctx); v == 0 {
@@ -48,8 +53,7 @@ func (e *Engine) serve(ctx *fasthttp.RequestCtx) {
 	}
 	f.rt = rt
 	f.Info = rt.info(c)
-	v := globals.runRewrite(&f.Ctx)
-	if v == 0 {
+	if v = globals.runRewrite(&f.Ctx); v == 0 {
 		v = rt.runRewrite(&f.Ctx)
 	}
 	if v == 0 && f.Consumer != nil {
@@ -132,8 +136,11 @@ func hasName(line []byte, lower string) bool {
 func (e *Engine) expect(ctx *fasthttp.RequestCtx) int {
 	f := newFlow()
 	f.begin(e, ctx)
+	f.post.unsent = true
 	refuse := smuggled(&ctx.Request.Header)
-	if c := f.snap.router.find(&f.Req, &f.m); c == nil {
+	if c, v := f.match(); f.post.wanted {
+		// The body decides which route it is.
+	} else if c == nil || v != 0 {
 		refuse = true
 	} else if rt, err := e.route(f.snap, c.entry); err != nil {
 		refuse = true

@@ -73,6 +73,7 @@ func (s *Snapshot) enter(e *Engine, edit *cowEdit[*entry], it conf.Item, rt *con
 	ent := &entry{
 		id: it.ID, rev: it.Rev, item: it, service: string(rt.ServiceID), pluginConfig: string(rt.PluginConfigID),
 		priority: int(rt.Priority), methods: methodsOf(rt.Methods), uris: allOf(rt.URI, rt.URIs), visible: rt.Enabled(),
+		when: newConditions(rt),
 	}
 	for _, h := range s.hostsOf(rt) {
 		ent.hosts = append(ent.hosts, strings.ToLower(h))

@@ -22,7 +22,9 @@ func (e *Engine) registerStats() {
 		badItems: g.set.NewCounter("headrace_config_bad_items_total"),
 		accepted: g.set.NewCounter("headrace_connections_accepted_total"),
 
-		handshakes: g.set.NewCounter("headrace_tls_handshake_failures_total"),
+		handshakes:     g.set.NewCounter("headrace_tls_handshake_failures_total"),
+		turnedAway:     g.set.NewCounter("headrace_connections_refused_total"),
+		acceptFailures: g.set.NewCounter("headrace_accept_failures_total"),
 	}
 	g.set.NewGauge(fmt.Sprintf("%snode_info{hostname=%s,version=%s}", p, strconv.Quote(hostname), strconv.Quote(e.opts.Version)), func() float64 { return 1 })
 	for state, f := range map[string]func() float64{

@@ -134,6 +134,9 @@ func (f *flow) run() {
 // connection can serve another request.
 func (f *flow) relayAll() (keep bool) {
 	defer f.guardStream()
+	if !f.proxied {
+		f.show()
+	}
 	var src sse.Source = &f.ex
 	if len(f.early) > 0 {
 		src = &f.begun
@@ -221,6 +224,11 @@ func (e *Engine) serveNext(c *conn) {
 func (f *flow) Tap(ev sse.Event) sse.Mark {
 	m := driver.Of(f.target).Event(&f.Capture, ev)
 	f.tr.note(m)
+	f.open.progress(f.relay.Stats())
+	if m&sse.UsageSeen != 0 {
+		f.open.prompt.Store(f.Capture.Usage.Prompt)
+		f.open.completion.Store(f.Capture.Usage.Completion)
+	}
 	return m
 }
 
@@ -230,10 +238,7 @@ func (f *flow) AppendFault(dst []byte, cause error) []byte {
 	if f.conv != nil && f.cst.Ended() {
 		return dst // the client has the end of its message already
 	}
-	code, text := "upstream_stream_truncated", "the upstream closed the stream before it was complete"
-	if cause == sse.ErrStalled {
-		code, text = "upstream_stream_timeout", "the upstream stopped sending before the stream was complete"
-	}
+	code, text := f.faultOfStream(cause)
 	if c, ok := f.conv.(driver.Faulter); ok {
 		return c.AppendFault(dst, code, text, &f.cst)
 	}
@@ -247,6 +252,7 @@ func (f *flow) Settle(st *sse.Stats, cause error) {
 	if f.proxied {
 		f.settleProxy(a, st.BytesIn)
 	} else {
+		f.endStream(cause)
 		f.Times.FirstToken, f.Times.Upstream = st.FirstByte, st.LastByte
 		a.Length, a.Total = st.BytesIn, st.LastByte
 	}

@@ -251,15 +251,18 @@ func TestBadItem(t *testing.T) {
 func TestShutdownLetsStreamsFinish(t *testing.T) {
 	r := newRig(t, Options{})
 	r.route("1", "/c", "")
-	end := make(chan error, 1)
-	go func() {
-		_, body, err := r.stream("x-mock-gap: 30ms\r\nx-mock-tokens: 20\r\n")
-		if err == nil && !strings.HasSuffix(body, "data: [DONE]\n\n") {
-			err = fmt.Errorf("ends %q", body)
-		}
-		end <- err
-	}()
-	poll(t, "the stream runs", func() bool { return r.e.Streams() == 1 })
+	const n = 100
+	end := make(chan error, n)
+	for range n {
+		go func() {
+			_, body, err := r.stream("x-mock-gap: 50ms\r\nx-mock-tokens: 20\r\n")
+			if err == nil && !strings.HasSuffix(body, "data: [DONE]\n\n") {
+				err = fmt.Errorf("ends %q", body)
+			}
+			end <- err
+		}()
+	}
+	poll(t, "the streams run", func() bool { return r.e.Streams() == n })
 	idle, err := net.Dial("tcp", r.addr)
 	if err != nil {
 		t.Fatal(err)
@@ -270,7 +273,74 @@ func TestShutdownLetsStreamsFinish(t *testing.T) {
 	if err := r.e.Shutdown(ctx); err != nil {
 		t.Errorf("shutdown: %v", err)
 	}
-	if err := <-end; err != nil {
-		t.Errorf("the stream was cut: %v", err)
+	for range n {
+		if err := <-end; err != nil {
+			t.Errorf("a stream was cut: %v", err)
+		}
 	}
+}
+
+// How a stream ended stands in the log and is counted.
+func TestStreamEndings(t *testing.T) {
+	r := newRig(t, Options{})
+	r.route("1", "/c", `,"timeout":300,"max_stream_duration_ms":1500`)
+	for _, tt := range []struct{ headers, want string }{
+		{"", "complete"},
+		{"x-mock-cut: 3\r\n", "upstream_truncated"},
+		{"x-mock-stall: 3\r\n", "stall"},
+		{"x-mock-tokens: 1000\r\nx-mock-gap: 20ms\r\n", "limit"},
+	} {
+		r.stream(tt.headers)
+		r.counts(t, `headrace_streams_ended_total{route="1",node="ai-proxy-openai",reason="`+tt.want+`"} 1`)
+	}
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(c, post("/c", "x-mock-tokens: 1000\r\nx-mock-gap: 20ms\r\n", chatStream))
+	if _, err := bufio.NewReader(c).ReadString('}'); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	r.counts(t, `headrace_streams_ended_total{route="1",node="ai-proxy-openai",reason="client_gone"} 1`)
+	r.src.put(conf.Routes, "1", "")
+	if got := r.scrape(); strings.Contains(got, "headrace_streams_ended_total") {
+		t.Error("counters outlive their route")
+	}
+}
+
+// counts waits for a line among the metrics.
+func (r *rig) counts(t *testing.T, line string) {
+	t.Helper()
+	poll(t, line, func() bool { return strings.Contains(r.scrape(), line+"\n") })
+}
+
+// An operator sees the open streams and can end one: its client learns it.
+func TestOpenStreams(t *testing.T) {
+	r := newRig(t, Options{})
+	r.route("1", "/c", "")
+	got := make(chan string, 1)
+	go func() {
+		_, body, err := r.stream("x-mock-tokens: 1000\r\nx-mock-gap: 20ms\r\n")
+		got <- fmt.Sprint(body, " ", err)
+	}()
+	var s Stream
+	poll(t, "the stream is seen", func() bool {
+		list := r.e.OpenStreams()
+		if len(list) == 1 {
+			s = list[0]
+		}
+		return len(list) == 1 && s.Events > 3
+	})
+	if s.Route != "1" || s.Instance != "ai-proxy-openai" || s.Model != "m" || s.Phase != "streaming" || s.Bytes == 0 || s.AgeMS <= 0 || s.Client != "127.0.0.1" || len(s.ID) != 32 {
+		t.Errorf("%+v", s)
+	}
+	if r.e.EndStream("nobody") || !r.e.EndStream(s.ID) {
+		t.Error("EndStream finds the wrong one")
+	}
+	if body := <-got; !strings.Contains(body, `"code":"stream_ended"`) || !strings.Contains(body, "unexpected EOF") || strings.Contains(body, "[DONE]") {
+		t.Errorf("the client got %s", body[max(0, len(body)-300):])
+	}
+	poll(t, "none is open", func() bool { return len(r.e.OpenStreams()) == 0 })
+	r.counts(t, `headrace_streams_ended_total{route="1",node="ai-proxy-openai",reason="ended"} 1`)
 }

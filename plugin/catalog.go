@@ -1,6 +1,9 @@
 package plugin
 
-import "sync"
+import (
+	"strings"
+	"sync"
+)
 
 // Category says what a plugin is for, which decides what happens to a
 // configuration that names it while Headrace does not have it.
@@ -36,6 +39,10 @@ func (e Entry) Refuse() bool {
 	}
 	return false
 }
+
+// Lua tells whether the plugin's configuration is code, which nothing here can
+// run: there will never be such a plugin.
+func (e Entry) Lua() bool { return strings.HasPrefix(e.Name, "serverless-") }
 
 // Known returns the entry of a plugin of APISIX 3.18 by its name.
 func Known(name string) (Entry, bool) {

@@ -57,17 +57,20 @@ type Request struct {
 	Local    netip.AddrPort
 	Length   int64 // bytes of head and body
 	TLS      bool
+	Trust    Trust
+	own      uint8 // a bit per Forwarded that a plugin has set
 }
 
 // Ctx is one request as plugins see it. It lives inside the engine's pooled
 // request object: nothing of it may be kept after the log phase. It is used by
 // one goroutine at a time.
 type Ctx struct {
-	HTTP  *fasthttp.RequestCtx // nil once a stream has left the server's hands
-	Owner any                  // the engine's own request object
-	Req   Request
-	Info  *Info
-	ID    [32]byte // request id, hexadecimal
+	HTTP   *fasthttp.RequestCtx // nil once a stream has left the server's hands
+	Owner  any                  // the engine's own request object
+	Req    Request
+	Info   *Info
+	Params []Param  // of the path
+	ID     [32]byte // request id, hexadecimal
 
 	// RequestID is the id that a plugin has given to the request; "": it has
 	// none but ID.
@@ -90,15 +93,17 @@ type Ctx struct {
 	LogPayload   bool           // logging.payloads
 
 	// The answer.
-	Status   int
-	Head     []byte // status line and headers as sent; nil: HTTP has them, if not nil too
-	Sent     int64  // body bytes written to the client
-	Source   string
-	Attempts []Attempt
-	Scheme   string // of the last attempt
-	Upstream UpstreamRef
-	Consumer *Consumer // who the caller is; nil: nobody knows
-	Times    Times
+	Status     int
+	Head       []byte // status line and headers as sent; nil: HTTP has them, if not nil too
+	Sent       int64  // body bytes written to the client
+	Source     string
+	Attempts   []Attempt
+	Scheme     string // of the last attempt
+	Upstream   UpstreamRef
+	EndReason  string    // of an AI stream that has ended: "complete", "client_gone", ...
+	UpstreamID []byte    // the provider's own id of the request, nil or empty for none
+	Consumer   *Consumer // who the caller is; nil: nobody knows
+	Times      Times
 
 	reply Reply
 	kept  []kept
@@ -199,9 +204,9 @@ func (c *Ctx) Reset() {
 	c.Body.Reset()
 	c.Capture.Reset()
 	clear(c.kept)
-	body, capture, attempts, kept := c.Body, c.Capture, c.Attempts[:0], c.kept[:0]
+	body, capture, attempts, id, kept := c.Body, c.Capture, c.Attempts[:0], c.UpstreamID[:0], c.kept[:0]
 	if cap(attempts) > keepAttempts {
 		attempts = nil
 	}
-	*c = Ctx{Body: body, Capture: capture, Attempts: attempts, kept: kept}
+	*c = Ctx{Body: body, Capture: capture, Attempts: attempts, UpstreamID: id, kept: kept}
 }

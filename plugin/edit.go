@@ -24,6 +24,9 @@ func (c *Ctx) SetHeaders(edits ...HeaderEdit) {
 	for i, e := range edits {
 		size += len(e.Name) + len(e.Value) + 4
 		done[i] = e.Value == ""
+		if h := forwardedOf(e.Name, false); h != notForwarded {
+			c.Req.own |= 1 << h
+		}
 	}
 	out := make([]byte, 0, size)
 	for rest := c.Req.Headers; len(rest) > 0; {
@@ -48,8 +51,13 @@ func (c *Ctx) SetHeaders(edits ...HeaderEdit) {
 	c.Req.Headers = out
 }
 
-// AddHeader adds a line behind all others.
+// AddHeader adds a line behind all others; lines that are not believed are not
+// added to but replaced.
 func (c *Ctx) AddHeader(name, value string) {
+	if h := forwardedOf(name, false); h != notForwarded && !c.Req.Believed(h) {
+		c.SetHeader(name, value)
+		return
+	}
 	out := make([]byte, 0, len(c.Req.Headers)+len(name)+len(value)+4)
 	c.Req.Headers = appendHeaderLine(append(out, c.Req.Headers...), name, value)
 }
@@ -102,22 +110,15 @@ func (c *Ctx) DelCookie(name string) {
 func (c *Ctx) DelArg(name string) {
 	var out []byte
 	found := false
-	for rest := c.Req.Query; len(rest) > 0; {
-		piece := rest
-		if i := bytes.IndexByte(rest, '&'); i >= 0 {
-			piece, rest = rest[:i], rest[i+1:]
-		} else {
-			rest = nil
-		}
-		key, _, _ := bytes.Cut(piece, []byte{'='})
-		if string(AppendUnescaped(nil, key)) == name {
+	for a := ArgsOf(c.Req.Query); a.Next(); {
+		if a.Is(name) {
 			found = true
 			continue
 		}
 		if len(out) > 0 {
 			out = append(out, '&')
 		}
-		out = append(out, piece...)
+		out = append(out, a.Piece...)
 	}
 	if found {
 		c.SetTarget(c.Req.Path, out)

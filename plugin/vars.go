@@ -16,7 +16,8 @@ type Var func(c *Ctx, dst []byte) (out []byte, ok bool)
 
 // LookupVar compiles the name of a variable, without "$": a name of the table
 // below (ai-proxy.md 7.1, gateway.md 1.4 and 7.2) or one of the families
-// arg_<name>, http_<name>, cookie_<name>. ok is false for a name that nothing
+// arg_<name>, http_<name>, cookie_<name>, uri_param_<name>, post_arg_<name>,
+// post_arg.<path>. ok is false for a name that nothing
 // stands for; such a variable never has a value.
 func LookupVar(name string) (v Var, ok bool) {
 	if v, ok := vars[name]; ok {
@@ -31,6 +32,15 @@ func LookupVar(name string) (v Var, ok bool) {
 	case strings.HasPrefix(name, "cookie_"):
 		cookie := name[len("cookie_"):]
 		return func(c *Ctx, dst []byte) ([]byte, bool) { return appendCookie(dst, c.Req.Headers, cookie) }, true
+	case strings.HasPrefix(name, "uri_param_"):
+		param := name[len("uri_param_"):]
+		return func(c *Ctx, dst []byte) ([]byte, bool) { return c.appendParam(dst, param) }, true
+	case strings.HasPrefix(name, "post_arg_"):
+		return postFieldVar(name[len("post_arg_"):]), true
+	case strings.HasPrefix(name, "post_arg."):
+		if path, err := expr.ParsePath(name[len("post_arg."):]); err == nil {
+			return postArgVar(path), true
+		}
 	}
 	return func(_ *Ctx, dst []byte) ([]byte, bool) { return dst, false }, false
 }
@@ -68,15 +78,16 @@ var vars = map[string]Var{
 	"msec": func(_ *Ctx, dst []byte) ([]byte, bool) {
 		return appendSeconds(dst, time.Duration(time.Now().UnixMilli())*time.Millisecond), true
 	},
-	"request_method": func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.Method) },
-	"method":         func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.Method) },
-	"request":        requestLine,
-	"request_line":   requestLine,
-	"request_uri":    func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.URI) },
-	"uri":            func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.Path) },
-	"document_uri":   func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.Path) },
-	"args":           func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.Query) },
-	"query_string":   func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.Query) },
+	"request_method":   func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.Method) },
+	"method":           func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.Method) },
+	"request":          requestLine,
+	"request_line":     requestLine,
+	"request_uri":      func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.URI) },
+	"real_request_uri": func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.URI) },
+	"uri":              func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.Path) },
+	"document_uri":     func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.Path) },
+	"args":             func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.Query) },
+	"query_string":     func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.Query) },
 	"is_args": func(c *Ctx, dst []byte) ([]byte, bool) {
 		if len(c.Req.Query) > 0 {
 			dst = append(dst, '?')
@@ -84,10 +95,7 @@ var vars = map[string]Var{
 		return dst, true
 	},
 	"scheme": func(c *Ctx, dst []byte) ([]byte, bool) {
-		if c.Req.TLS {
-			return append(dst, "https"...), true
-		}
-		return append(dst, "http"...), true
+		return append(dst, c.Req.scheme()...), true
 	},
 	"server_protocol": func(c *Ctx, dst []byte) ([]byte, bool) { return appendFound(dst, c.Req.Protocol) },
 	"host": func(c *Ctx, dst []byte) ([]byte, bool) {
@@ -188,28 +196,13 @@ var vars = map[string]Var{
 	"llm_tool_count":                  tokens(func(c *Ctx) int64 { return int64(c.ToolCount) }),
 	"llm_stream":                      flag(func(c *Ctx) bool { return c.AI && c.Stream }),
 	"llm_has_tool_calls":              flag(func(c *Ctx) bool { return c.Capture.ToolCalls }),
-	"llm_end_user_id":                 func(c *Ctx, dst []byte) ([]byte, bool) { return append(dst, c.EndUser...), true },
-	"llm_content_risk_level":          func(_ *Ctx, dst []byte) ([]byte, bool) { return dst, true },
-	"rate_limiting_info":              func(_ *Ctx, dst []byte) ([]byte, bool) { return dst, true },
-}
-
-// Var implements expr.Vars: the variable's value for a comparison, which is
-// LookupVar without the closure.
-func (c *Ctx) Var(dst []byte, name string) expr.Value {
-	at, ok := len(dst), false
-	if v := vars[name]; v != nil {
-		dst, ok = v(c, dst)
-	} else if arg, is := strings.CutPrefix(name, "arg_"); is {
-		dst, ok = appendArg(dst, c.Req.Query, arg)
-	} else if header, is := strings.CutPrefix(name, "http_"); is {
-		dst, ok = appendHeader(dst, c.Req.Headers, header)
-	} else if cookie, is := strings.CutPrefix(name, "cookie_"); is {
-		dst, ok = appendCookie(dst, c.Req.Headers, cookie)
-	}
-	if !ok {
-		return expr.Value{}
-	}
-	return expr.StringValue(dst[at:])
+	"llm_end_reason":                  func(c *Ctx, dst []byte) ([]byte, bool) { return append(dst, c.EndReason...), c.EndReason != "" },
+	"upstream_request_id": func(c *Ctx, dst []byte) ([]byte, bool) {
+		return append(dst, c.UpstreamID...), len(c.UpstreamID) > 0
+	},
+	"llm_end_user_id":        func(c *Ctx, dst []byte) ([]byte, bool) { return append(dst, c.EndUser...), true },
+	"llm_content_risk_level": func(_ *Ctx, dst []byte) ([]byte, bool) { return dst, true },
+	"rate_limiting_info":     func(_ *Ctx, dst []byte) ([]byte, bool) { return dst, true },
 }
 
 // RequestType is the value of $request_type (ai-proxy.md 2.3).

@@ -1,16 +1,20 @@
 package plugin
 
-import "bytes"
+import (
+	"bytes"
+
+	"headrace/conf/expr"
+)
 
 // headerVar is the variable http_<name>.
 func headerVar(name string) Var {
-	return func(c *Ctx, dst []byte) ([]byte, bool) { return appendHeader(dst, c.Req.Headers, name) }
+	return func(c *Ctx, dst []byte) ([]byte, bool) { return appendHeader(dst, c.Req.Headers, name, true) }
 }
 
 // appendHeader writes the value of a request header. Several of one name are
-// joined, as nginx does since 1.23.
-func appendHeader(dst, lines []byte, name string) ([]byte, bool) {
-	v, lines, ok := nextHeader(lines, name, true)
+// joined, as nginx does since 1.23. dash is as in nextHeader.
+func appendHeader(dst, lines []byte, name string, dash bool) ([]byte, bool) {
+	v, lines, ok := nextHeader(lines, name, dash)
 	if !ok {
 		return dst, false
 	}
@@ -18,7 +22,7 @@ func appendHeader(dst, lines []byte, name string) ([]byte, bool) {
 	if name == cookieName {
 		comma = "; "
 	}
-	for ; ok; v, lines, ok = nextHeader(lines, name, true) {
+	for ; ok; v, lines, ok = nextHeader(lines, name, dash) {
 		dst = append(append(dst, v...), comma...)
 	}
 	return dst[:len(dst)-len(comma)], true
@@ -27,17 +31,12 @@ func appendHeader(dst, lines []byte, name string) ([]byte, bool) {
 // appendArg writes the first value of a query argument, decoded; names are
 // case-sensitive.
 func appendArg(dst, query []byte, name string) ([]byte, bool) {
-	at := len(dst)
-	for len(query) > 0 {
-		var kv []byte
-		kv, query, _ = bytes.Cut(query, []byte("&"))
-		k, v, _ := bytes.Cut(kv, []byte("="))
-		dst = AppendUnescaped(dst[:at], k)
-		if string(dst[at:]) == name {
-			return AppendUnescaped(dst[:at], v), true
+	for a := ArgsOf(query); a.Next(); {
+		if a.Is(name) {
+			return AppendUnescaped(dst, a.Value), true
 		}
 	}
-	return dst[:at], false
+	return dst, false
 }
 
 const cookieName = "cookie"
@@ -64,31 +63,33 @@ func findCookie(lines []byte, name string) ([]byte, bool) {
 	return nil, false
 }
 
-// AppendUnescaped writes a name or a value of a query decoded: %XX, and "+"
-// as a blank. A "%" that begins no such escape stands for itself.
-func AppendUnescaped(dst, s []byte) []byte {
-	for i := 0; i < len(s); i++ {
-		b := s[i]
-		if b == '+' {
-			b = ' '
-		} else if b == '%' && i+2 < len(s) {
-			if hi, lo := unhex(s[i+1]), unhex(s[i+2]); hi < 16 && lo < 16 {
-				b = hi<<4 | lo
-				i += 2
-			}
-		}
-		dst = append(dst, b)
-	}
-	return dst
+// Param is a parameter of the path: what stands for ":name" or "*name" of the
+// route's pattern (the router radixtree_uri_with_parameter).
+type Param struct {
+	Name  string // ":ext" for a "*" without a name
+	Value []byte
 }
 
-// unhex is the value of a hexadecimal digit, 16 for what is none.
-func unhex(b byte) byte {
-	switch {
-	case '0' <= b && b <= '9':
-		return b - '0'
-	case 'a' <= b|0x20 && b|0x20 <= 'f':
-		return b | 0x20 - 'a' + 10
+// appendParam writes the value of a parameter of the path.
+func (c *Ctx) appendParam(dst []byte, name string) ([]byte, bool) {
+	for i := range c.Params {
+		if c.Params[i].Name == name {
+			return append(dst, c.Params[i].Value...), true
+		}
 	}
-	return 16
+	return dst, false
+}
+
+// postArgVar is the variable post_arg.<path>.
+func postArgVar(path *expr.Path) Var {
+	return func(c *Ctx, dst []byte) ([]byte, bool) {
+		return appendValue(dst, c.PostArg(dst, path))
+	}
+}
+
+// postFieldVar is the variable post_arg_<name>.
+func postFieldVar(name string) Var {
+	return func(c *Ctx, dst []byte) ([]byte, bool) {
+		return appendValue(dst, c.postField(dst, name))
+	}
 }

@@ -144,7 +144,7 @@ func (b *buffer) String() string {
 // NAME.err.
 func (s *state) start(name string, args ...string) (*process, error) {
 	p := &process{
-		cmd:  exec.Command(binary, args...),
+		cmd:  s.limited(args),
 		out:  &buffer{filepath.Join(s.env.WorkDir, name+".out")},
 		err:  &buffer{filepath.Join(s.env.WorkDir, name+".err")},
 		done: make(chan struct{}),
@@ -168,6 +168,15 @@ func (s *state) start(name string, args ...string) (*process, error) {
 	}
 	go func() { p.cmd.Wait(); close(p.done) }()
 	return p, nil
+}
+
+// limited is the command with as many descriptors as the script's $FILES says.
+func (s *state) limited(args []string) *exec.Cmd {
+	files := s.getenv("FILES")
+	if files == "" {
+		return exec.Command(binary, args...)
+	}
+	return exec.Command("sh", append([]string{"-c", "ulimit -n " + files + ` && exec "$0" "$@"`, binary}, args...)...)
 }
 
 func (s *state) environ() []string {
@@ -302,6 +311,7 @@ func (s *state) writeConfig(path string) error {
 	c := map[string]any{
 		"apisix":       map[string]any{"node_listen": []any{listen("TRAFFIC")}, "control": listen("CONTROL"), "status": listen("STATUS")},
 		"nginx_config": map[string]any{"http": map[string]any{"access_log": "access.log"}},
+		"headrace":     map[string]any{"shutdown_delay": 0},
 		"plugin_attr":  map[string]any{"prometheus": map[string]any{"export_addr": listen("METRICS")}},
 	}
 	file := func(provider string) map[string]any {
@@ -634,9 +644,9 @@ func (s *state) cleanup() {
 					s.t.Errorf("%s: goroutines are left: %v", name, err)
 				}
 			}
-			p.signal("TERM")
+			p.signal("INT") // without headrace.shutdown_delay
 			if err := p.wait(8 * time.Second); err != nil {
-				s.t.Errorf("%s: the gateway does not stop on SIGTERM: %v\n%s", name, err, p.err)
+				s.t.Errorf("%s: the gateway does not stop on SIGINT: %v\n%s", name, err, p.err)
 				p.cmd.Process.Kill()
 				<-p.done
 			} else if p.code() != 0 {

@@ -24,7 +24,7 @@ var rows = []struct {
 	reason   string
 }{
 	{[]string{"conf/pcre"}, "patterns are text and flags"},
-	{[]string{"conf/schema", "conf/expr", "conf/secret", "sse", "lb", "driver/wire"}, "knows nothing of ours, so it can be tested and reused alone"},
+	{[]string{"conf/schema", "conf/expr", "conf/secret", "conf/crypt", "sse", "lb", "driver/wire"}, "knows nothing of ours, so it can be tested and reused alone"},
 	{[]string{"conf"}, "reads configuration and knows nothing of what it is for"},
 	{[]string{"driver"}, "protocols and providers as bytes, over wire and sse"},
 	{[]string{"driver/vertex", "driver/bedrock"}, "the two providers that need more than a row of a table"},

@@ -1,5 +1,7 @@
 package expr
 
+import "bytes"
+
 // hasElement tells whether the JSON array raw has an element that equals c.
 // Of an array that is not well-formed, the elements before the fault count.
 func hasElement(raw []byte, c *constant) bool {
@@ -88,13 +90,20 @@ func end(start, i int) int {
 
 // skipString returns the index of the closing quote of the string at i.
 func skipString(raw []byte, i int) int {
-	for i++; i < len(raw); i++ {
-		switch raw[i] {
-		case '\\':
-			i++
-		case '"':
-			return i
+	for at := i + 1; at < len(raw); {
+		k := bytes.IndexByte(raw[at:], '"')
+		if k < 0 {
+			return -1
 		}
+		// A quote behind an odd number of backslashes belongs to the text.
+		end, slashes := at+k, 0
+		for end-1-slashes > i && raw[end-1-slashes] == '\\' {
+			slashes++
+		}
+		if slashes&1 == 0 {
+			return end
+		}
+		at = end + 1
 	}
 	return -1
 }

@@ -148,8 +148,10 @@ func compileLeaf(n *node, list []any) error {
 		return fmt.Errorf("invalid operator '%s'", word)
 	}
 	n.op = o
-	if err := checkPath(n.name); err != nil {
-		return err
+	if path, ok := strings.CutPrefix(n.name, "post_arg."); ok {
+		if n.path, err = ParsePath(path); err != nil {
+			return err
+		}
 	}
 	return compileValue(n, value)
 }
@@ -164,7 +166,7 @@ func operatorWord(v any) (string, error) {
 		if err != nil {
 			return "", errInvalid
 		}
-		return string(appendNumber(nil, f)), nil
+		return string(AppendNumber(nil, f)), nil
 	}
 	return "", errInvalid
 }
@@ -215,7 +217,7 @@ func (n *node) compileMatch() error {
 	switch n.value.kind {
 	case String:
 	case Number:
-		src = string(appendNumber(nil, n.value.num))
+		src = string(AppendNumber(nil, n.value.num))
 	default:
 		return errInvalid
 	}

@@ -6,10 +6,12 @@
 //	      | [ LOGIC, item, ... ]     OR, AND, !OR, !AND in any letter case
 //	item := expr | [name, op, value] | [name, "!", op, value] | [name, value]
 //
-// Two differences. A pattern that does not compile is an error here, in APISIX
-// it is a condition that never holds. And patterns are read by RE2 where it
-// knows the syntax: "$" then means the very end, in PCRE also the place before
-// a last line break.
+// A variable "post_arg.<path>" is a value of the request's body, see Path.
+//
+// Three differences. Filters in JSONPath are refused. A pattern that does not
+// compile is an error here, in APISIX it is a condition that never holds. And
+// patterns are read by RE2 where it knows the syntax: "$" then means the very
+// end, in PCRE also the place before a last line break.
 package expr
 
 import (
@@ -26,6 +28,13 @@ type Vars interface {
 	// none. It may append the bytes of the result to dst, or let them alias
 	// its own memory; they are read before the next call of Var.
 	Var(dst []byte, name string) Value
+}
+
+// Body is what Vars may be besides: it finds values in the request's body. For
+// Vars without it "post_arg.<path>" is a variable like any other.
+type Body interface {
+	// PostArg returns what a path leads to, as Vars.Var returns a variable.
+	PostArg(dst []byte, path *Path) Value
 }
 
 // Expr is a compiled expression. It never changes and may be used from any
@@ -68,6 +77,7 @@ type node struct {
 	kids  []node
 
 	name   string
+	path   *Path // of "post_arg.<path>"
 	op     op
 	negate bool
 	value  constant
@@ -93,7 +103,17 @@ func (n *node) eval(vars Vars, dst []byte) bool {
 		}
 		return n.logic == notOr
 	}
-	return n.holds(vars.Var(dst, n.name)) != n.negate
+	return n.holds(n.left(vars, dst)) != n.negate
+}
+
+// left is the value of the condition's variable.
+func (n *node) left(vars Vars, dst []byte) Value {
+	if n.path != nil {
+		if b, ok := vars.(Body); ok {
+			return b.PostArg(dst, n.path)
+		}
+	}
+	return vars.Var(dst, n.name)
 }
 
 // addNames collects the variables below n.

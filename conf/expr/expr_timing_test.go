@@ -47,3 +47,25 @@ func BenchmarkIPMatch(b *testing.B) {
 func BenchmarkHas(b *testing.B) {
 	benchmarkEval(b, `[["x","has","image_url"]]`, &byteVars{"x", JSONValue([]byte(`["text","text","image_url"]`))})
 }
+
+type bodyVars []byte
+
+func (bv *bodyVars) Var([]byte, string) Value { return Value{} }
+func (bv *bodyVars) PostArg(dst []byte, p *Path) Value {
+	return p.Select(dst, *bv)
+}
+
+func BenchmarkJSONPath(b *testing.B) {
+	e, err := Compile([]byte(`[["post_arg.messages[*].content[*].type","has","image_url"]]`))
+	if err != nil {
+		b.Fatal(err)
+	}
+	body := bodyVars(pathDoc)
+	b.ReportAllocs()
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		if !e.Eval(&body) {
+			b.Fatal("does not hold")
+		}
+	}
+}

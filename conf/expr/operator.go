@@ -83,7 +83,7 @@ func (n *node) matches(v *Value) bool {
 		return n.re.Match(v.Bytes)
 	case Number:
 		var b [32]byte
-		return n.re.Match(appendNumber(b[:0], v.Num))
+		return n.re.Match(AppendNumber(b[:0], v.Num))
 	case Bool:
 		// Lua's nil and false are no subject.
 		return v.Bool && n.re.Match([]byte("true"))

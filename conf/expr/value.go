@@ -3,6 +3,7 @@ package expr
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"math"
 	"strconv"
 	"unsafe"
@@ -69,7 +70,8 @@ func JSONValue(raw []byte) Value {
 	case "false":
 		return BoolValue(false)
 	}
-	if f, err := strconv.ParseFloat(view(raw), 64); err == nil {
+	// A number that is too large is infinite, as in Lua.
+	if f, err := strconv.ParseFloat(view(raw), 64); err == nil || math.IsInf(f, 0) && errors.Is(err, strconv.ErrRange) {
 		return NumberValue(f)
 	}
 	return Value{}
@@ -171,8 +173,8 @@ func (c *constant) number() (float64, bool) {
 	return 0, false
 }
 
-// appendNumber is Lua's tostring: C's %.14g.
-func appendNumber(dst []byte, f float64) []byte {
+// AppendNumber writes a number as text, as Lua's tostring does: C's %.14g.
+func AppendNumber(dst []byte, f float64) []byte {
 	return strconv.AppendFloat(dst, f, 'g', 14, 64)
 }
 

@@ -21,16 +21,20 @@ var Names = []string{
 }
 
 var resources = sync.OnceValue(func() map[string]*Schema {
-	m := make(map[string]*Schema, len(Names))
-	for _, name := range Names {
-		text, err := texts.ReadFile("schemas/" + name + ".json")
+	return compileAll("schemas/", Names)
+})
+
+func compileAll(dir string, names []string) map[string]*Schema {
+	m := make(map[string]*Schema, len(names))
+	for _, name := range names {
+		text, err := texts.ReadFile(dir + name + ".json")
 		if err != nil {
 			panic("BUG: " + err.Error())
 		}
 		m[name] = MustCompile(name, string(text))
 	}
 	return m
-})
+}
 
 // Resource returns the schema of a kind of resource by its singular name, as
 // the Admin API spells it ("route", "plugins"), or nil if there is none.
@@ -38,6 +42,16 @@ var resources = sync.OnceValue(func() map[string]*Schema {
 // the first call.
 func Resource(name string) *Schema {
 	return resources()[name]
+}
+
+var secretManagers = sync.OnceValue(func() map[string]*Schema {
+	return compileAll("schemas/secrets/", []string{"vault", "aws", "gcp"})
+})
+
+// SecretManager returns the schema of an entry of a secret manager (vault, aws
+// or gcp; gateway.md 6.1), nil if there is no such manager.
+func SecretManager(name string) *Schema {
+	return secretManagers()[name]
 }
 
 var meta = sync.OnceValue(func() *Schema {

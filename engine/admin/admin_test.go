@@ -35,7 +35,11 @@ var testSpec = plugin.Spec{
 		"keys":{"type":"array"},"deep":{"type":"array"}},"required":["n"]}`),
 	Metadata: schema.MustCompile("test-plugin metadata", `{"type":"object","properties":{"ikey":{"type":"integer"},"token":{"type":"string"}},"required":["ikey"]}`),
 	Secrets:  []string{"token", "keys", "deep.auth.header"},
-	New:      func([]byte, *plugin.Env) (any, error) { return struct{}{}, nil },
+	Credential: &plugin.CredentialSpec{
+		Schema: schema.MustCompile("test-plugin consumer", `{"type":"object","properties":{"key":{"type":"string"},"note":{"type":"string"}},"required":["key"]}`),
+		Key:    "key", Secrets: []string{"key"},
+	},
+	New: func([]byte, *plugin.Env) (any, error) { return struct{}{}, nil },
 }
 
 // gate is an Admin API over a real store, with an engine that follows it.
@@ -56,7 +60,7 @@ func newGate(t *testing.T, change func(*Options)) *gate {
 	if g.store, err = conf.OpenEmbedded(filepath.Join(t.TempDir(), "data")); err != nil {
 		t.Fatal(err)
 	}
-	if g.engine, err = engine.New(engine.Options{}, []plugin.Spec{testSpec}); err != nil {
+	if g.engine, err = engine.New(engine.Options{Env: func(string) (string, bool) { return "", false }}, []plugin.Spec{testSpec}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -1,11 +1,14 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"strings"
 	"testing"
+
+	"headrace/conf"
 )
 
 // T: control/healthcheck.t 2,4-6 and control/*.t.
@@ -54,6 +57,8 @@ func TestControl(t *testing.T) {
 	f("GET /v1/healthcheck/route/1", 400, `$e"invalid src type route"}`)
 	f("PUT /v1/plugins/reload", 200, `done`)
 	f("POST /v1/gc", 200, ``)
+	f("GET /v1/config", 404, `$e"not found"}`)
+	f("PUT /v1/config/accept", 404, `$e"not found"}`)
 	f("GET /v1/gc", 404, `$e"not found"}`)
 	f("GET /v1/route/1/x", 404, `$e"not found"}`)
 	f("GET /v2/routes", 404, `$e"not found"}`)
@@ -78,6 +83,29 @@ func TestControl(t *testing.T) {
 			t.Errorf("%s from afar: %d %.200s", path, res.StatusCode, body)
 		}
 	}
+}
+
+// A source that may hold changes back.
+func TestControlAccept(t *testing.T) {
+	var err error
+	c := NewControl(ControlOptions{
+		Source: func() any { return map[string]any{"held": "why"} },
+		Accept: func(context.Context) (int64, int, error) { return 7, 2, err },
+	})
+	client := serve(t, c.Handler, "127.0.0.1:4711")
+	f := func(call string, accept error, status int, want string) {
+		t.Helper()
+		err = accept
+		verb, path, _ := strings.Cut(call, " ")
+		if res, got := exchange(t, client, verb, path, ""); res.StatusCode != status || got != want {
+			t.Errorf("%s: %d %s, want %d %s", call, res.StatusCode, got, status, want)
+		}
+	}
+	f("GET /v1/config", nil, 200, `{"held":"why"}`)
+	f("PUT /v1/config/accept", nil, 200, `{"revision":7,"changes":2}`)
+	f("PUT /v1/config/accept", conf.ErrNotHeld, 409, `{"error_msg":"no change of the configuration is held"}`)
+	f("PUT /v1/config/accept", errors.New("away"), 503, `{"error_msg":"away"}`)
+	f("GET /v1/config/accept", nil, 404, `{"error_msg":"not found"}`)
 }
 
 func TestStatus(t *testing.T) {

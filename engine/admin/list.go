@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"headrace/conf"
 )
@@ -24,8 +25,13 @@ func (c *call) list() {
 	}
 	items, err := c.Store.List(c.res.kind)
 	if err != nil {
-		c.Log.Error("cannot read the store", "err", err)
-		fail(c.ctx, 503, err.Error())
+		c.storeUnreadable(err)
+		return
+	}
+	items = c.inFolder(items)
+	// There is no folder of credentials before the first.
+	if len(items) == 0 && c.res.nested {
+		c.missing()
 		return
 	}
 	if len(keep) > 0 {
@@ -45,10 +51,21 @@ func (c *call) list() {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendItem(b, c.res, it, c.show(it.Raw))
+		b = appendItem(b, c.Prefix, c.res, it, c.show(it.Raw))
 	}
 	b = strconv.AppendInt(append(b, `],"total":`...), int64(total), 10)
 	reply(c.ctx, 200, append(b, '}'))
+}
+
+// inFolder leaves what the path asks for: a kind may have items of another
+// sort, and items in folders.
+func (c *call) inFolder(items []conf.Item) []conf.Item {
+	if c.folder == "" && c.res.kind != conf.Consumers {
+		return items
+	}
+	return slices.DeleteFunc(items, func(it conf.Item) bool {
+		return !strings.HasPrefix(it.ID, c.folder) || c.res != resourceOf(it.Kind, it.ID)
+	})
 }
 
 // page cuts one page out of the list; nil if the query asks for a size that

@@ -6,24 +6,39 @@ import (
 
 	"headrace/conf"
 	"headrace/engine"
+	"headrace/plugin"
 )
 
-// maskItem returns a stored value with the mask in place of every secret.
-func maskItem(reg *engine.Registry, res *resource, raw []byte) []byte {
-	v := mustParse(raw)
+// hide takes out what nobody gets back.
+func (r *resource) hide(v *value) {
+	for _, name := range r.hidden {
+		v.remove(name)
+	}
+}
+
+// maskValue puts the mask in place of every secret.
+func maskValue(reg *engine.Registry, res *resource, v *value) {
 	secrets(reg, res, v, func(_ string, at *value) { *at = *newString(mask) })
+}
+
+// maskItem returns an item in force as one may see it who showed no key.
+func maskItem(reg *engine.Registry, it conf.Item) []byte {
+	res := resourceOf(it.Kind, it.ID)
+	v := mustParse(it.Raw)
+	res.hide(v)
+	maskValue(reg, res, v)
 	return v.append(nil)
 }
 
-// masked returns the path of a secret that holds the mask, "" if none does:
-// what a viewer read is being written back.
-func (c *call) masked(v *value) (path string) {
-	secrets(c.Registry, c.res, v, func(at string, s *value) {
-		if path == "" && s.kind == '"' && strings.Contains(s.text(), mask) {
-			path = at
+// refuseMask says which secret holds the mask, "" if none does: what a viewer
+// read is being written back.
+func refuseMask(reg *engine.Registry, res *resource, v *value) (text string) {
+	secrets(reg, res, v, func(at string, s *value) {
+		if text == "" && s.kind == '"' && strings.Contains(s.text(), mask) {
+			text = `property "` + at + `" holds ` + mask + `, which stands for a secret that a viewer may not see: send the secret itself`
 		}
 	})
-	return path
+	return text
 }
 
 // secrets calls fn with every string and number that may be a credential, and
@@ -33,32 +48,34 @@ func secrets(reg *engine.Registry, res *resource, v *value, fn func(path string,
 		walk(v, "", strings.Split(path, "."), fn)
 	}
 	if res.kind == conf.PluginMetadata {
-		pluginSecrets(reg, v.get("id").text(), "", v, fn)
+		pluginSecrets(reg.Spec(v.get("id").text()), false, "", v, fn)
 		return
 	}
-	plugins := v.get("plugins")
-	if plugins == nil {
-		return
-	}
-	for _, m := range plugins.members {
-		pluginSecrets(reg, m.key, "plugins."+m.key, m.val, fn)
+	for _, m := range pluginsOf(v) {
+		pluginSecrets(reg.Spec(m.key), res.kind == conf.Consumers, "plugins."+m.key, m.val, fn)
 	}
 }
 
-func pluginSecrets(reg *engine.Registry, name, at string, conf *value, fn func(string, *value)) {
-	spec := reg.Spec(name)
-	if spec != nil {
-		for _, path := range spec.Secrets {
-			walk(conf, at, strings.Split(path, "."), fn)
+// pluginSecrets walks one plugin's configuration; on a consumer that of an
+// auth plugin is a credential.
+func pluginSecrets(spec *plugin.Spec, consumer bool, at string, conf *value, fn func(string, *value)) {
+	var paths []string
+	switch {
+	case spec != nil && consumer && spec.Credential != nil:
+		paths = spec.Credential.Secrets
+	case spec != nil:
+		paths = spec.Secrets
+	default:
+		// A plugin that this version only warns about: which of its fields are
+		// secret is not known, so all may be.
+		for _, m := range conf.members {
+			if m.key != "id" && m.key != "_meta" {
+				walk(m.val, join(at, m.key), nil, fn)
+			}
 		}
-		return
 	}
-	// A plugin that this version only warns about: which of its fields are
-	// secret is not known, so all may be.
-	for _, m := range conf.members {
-		if m.key != "id" && m.key != "_meta" {
-			walk(m.val, join(at, m.key), nil, fn)
-		}
+	for _, path := range paths {
+		walk(conf, at, strings.Split(path, "."), fn)
 	}
 }
 

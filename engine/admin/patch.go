@@ -5,6 +5,10 @@ import "strings"
 // patch changes a part of what is stored.
 func (c *call) patch() written {
 	if c.id == "" {
+		if c.res.ident != nil {
+			_, text := c.res.ident(c, nil)
+			return refuse(c.folder, text)
+		}
 		return refuse("", "missing "+c.res.name+" id")
 	}
 	if c.body == nil {

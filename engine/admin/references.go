@@ -3,6 +3,7 @@ package admin
 import (
 	"bytes"
 	"errors"
+	"strings"
 
 	"headrace/conf"
 )
@@ -41,34 +42,78 @@ func (c *call) stillUsed() string {
 	}
 	for i := range resources {
 		res := &resources[i]
+		field := ""
 		for _, ref := range res.refs {
-			if ref.kind != c.res.kind {
+			if ref.kind == c.res.kind {
+				field = ref.field
+			}
+		}
+		// traffic-split names upstreams, too; APISIX may share the store.
+		splits := c.res.kind == conf.Upstreams && res.kind != conf.Upstreams && res.kind != conf.SSLs && res.schema != ""
+		if field == "" && !splits {
+			continue
+		}
+		items, err := c.Store.List(res.kind)
+		if err != nil {
+			return "failed to fetch " + res.plural() + ": " + err.Error()
+		}
+		for _, it := range items {
+			user := ""
+			switch {
+			case splits && splitsTo(it.Raw, c.id):
+				user = "plugin in " + res.split()
+			case field != "" && bytes.Contains(it.Raw, []byte(field)) && idText(mustParse(it.Raw).get(field)) == c.id:
+				user = res.name
+			default:
 				continue
 			}
-			items, err := c.Store.List(res.kind)
-			if err != nil {
-				return "failed to fetch " + res.plural() + ": " + err.Error()
-			}
-			for _, it := range items {
-				if bytes.Contains(it.Raw, []byte(ref.field)) && idText(mustParse(it.Raw).get(ref.field)) == c.id {
-					return c.res.used + ", " + res.name + " [" + it.ID + "] is still using it now"
-				}
-			}
+			return c.res.used + ", " + user + " [" + it.ID + "] is still using it now"
 		}
 	}
 	return ""
 }
 
+// split is the name of a kind where the plugin traffic-split refers to an upstream.
+func (r *resource) split() string {
+	if r.kind == conf.GlobalRules {
+		return r.kind.String()
+	}
+	return strings.TrimSuffix(r.kind.String(), "s")
+}
+
+// splitsTo reports whether traffic-split sends requests to the upstream.
+func splitsTo(raw []byte, upstream string) bool {
+	if !bytes.Contains(raw, []byte(`"traffic-split"`)) {
+		return false
+	}
+	rules := mustParse(raw).get("plugins").get("traffic-split").get("rules")
+	if rules == nil {
+		return false
+	}
+	for _, rule := range rules.items {
+		weighted := rule.get("weighted_upstreams")
+		if weighted == nil {
+			continue
+		}
+		for _, w := range weighted.items {
+			if idText(w.get("upstream_id")) == upstream {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // holdReferences keeps what is referred to from being deleted between the
 // look at it and the write, and the other way round.
 func (c *call) holdReferences() (release func()) {
-	switch {
-	case c.verb == "DELETE" && c.res.used != "":
+	if c.verb == "DELETE" {
+		if c.res.used == "" && c.res.owned == nil {
+			return func() {}
+		}
 		c.refs.Lock()
 		return c.refs.Unlock
-	case c.verb != "DELETE" && len(c.res.refs) > 0:
-		c.refs.RLock()
-		return c.refs.RUnlock
 	}
-	return func() {}
+	c.refs.RLock()
+	return c.refs.RUnlock
 }

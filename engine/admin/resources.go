@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"hash/maphash"
 	"slices"
 	"strings"
@@ -17,36 +18,60 @@ type resource struct {
 	kind    conf.Kind
 	name    string   // in error texts: "route"
 	schema  string   // conf/schema's name; "": none
-	later   bool     // known, but not served by this version
 	without []string // verbs that answer 405
 	filters []string // fields that ?filter= knows
-	secrets []string // paths beside those of the plugins
-	// named resources have the id of something else: it is no field of
-	// theirs that the client must repeat, and they keep no times.
-	named bool
+	secrets []string // paths beside those of the plugins: masked for viewers
+	hidden  []string // members that nobody gets back
+	prefix  string   // of what is said about plugins
+	// ident finds the id of a PUT in path and body; nil: by the rules of
+	// gateway.md 3.5, 1. text says what is wrong.
+	ident   func(c *call, v *value) (id, text string)
+	nested  bool // the stored id begins with the folder of the path
+	untimed bool // has no create_time and update_time
 	// alone holds writers of the whole kind off while check looks at all of it.
 	alone bool
 	refs  []reference // fields that name items of other kinds
 	used  string      // what a DELETE is told while something refers to the item; "": it may go
-	// check returns why the value may not be stored, in APISIX's words.
+	// check returns why the value may not be stored under an id, in APISIX's words.
 	check func(c *call, id string, v *value) string
+	// settle has the last word before a PUT is stored under the id; nil: nothing.
+	settle func(c *call, id string) (w written, stop bool)
+	// owned are the ids of items that are deleted with this one.
+	owned func(c *call) (ids []string, err error)
 }
 
+var (
+	toUpstream      = reference{"upstream_id", conf.Upstreams, "upstream"}
+	toService       = reference{"service_id", conf.Services, "service"}
+	toPluginConfig  = reference{"plugin_config_id", conf.PluginConfigs, "plugin config"}
+	toConsumerGroup = reference{"group_id", conf.ConsumerGroups, "consumer group"}
+)
+
+// resources has the rows in the order in which they are looked through for
+// what still refers to an item.
 var resources = []resource{
-	{kind: conf.Routes, name: "route", schema: "route", check: checkItem,
-		filters: []string{"service_id", "upstream_id"}, secrets: []string{"upstream.tls.client_key"},
-		refs: []reference{{"upstream_id", conf.Upstreams, "upstream"}, {"service_id", conf.Services, "service"}, {"plugin_config_id", conf.PluginConfigs, "plugin config"}}},
+	{kind: conf.Routes, name: "route", schema: "route", check: checkItem, filters: []string{"service_id", "upstream_id"},
+		secrets: []string{"upstream.tls.client_key"}, refs: []reference{toUpstream, toService, toPluginConfig}},
+	{kind: conf.Services, name: "service", schema: "service", check: checkItem, secrets: []string{"upstream.tls.client_key"},
+		refs: []reference{toUpstream}, used: "can not delete this service directly"},
 	{kind: conf.Upstreams, name: "upstream", schema: "upstream", check: checkItem,
 		secrets: []string{"tls.client_key"}, used: "can not delete this upstream"},
+	{kind: conf.PluginConfigs, name: "plugin config", schema: "plugin_config", check: checkItem, without: []string{"POST"},
+		used: "can not delete this plugin config"},
+	{kind: conf.Consumers, name: "consumer", schema: "consumer", without: []string{"POST", "PATCH"}, ident: username, alone: true, prefix: textPlugins,
+		refs: []reference{toConsumerGroup}, check: checkConsumer, owned: credentialIDs},
+	{kind: conf.ConsumerGroups, name: "consumer group", schema: "consumer_group", check: checkItem, without: []string{"POST"},
+		used: "can not delete this consumer group"},
 	{kind: conf.GlobalRules, name: "global rule", schema: "global_rule", without: []string{"POST"}, alone: true, check: checkGlobalRule},
-	{kind: conf.PluginMetadata, name: "plugin_metadata", named: true, without: []string{"POST", "PATCH"}, check: checkItem},
-	{kind: conf.Services, name: "service", schema: "service", later: true},
-	{kind: conf.Consumers, name: "consumer", schema: "consumer", later: true},
-	{kind: conf.ConsumerGroups, name: "consumer group", schema: "consumer_group", later: true},
-	{kind: conf.PluginConfigs, name: "plugin config", schema: "plugin_config", later: true},
-	{kind: conf.SSLs, name: "ssl", schema: "ssl", later: true},
-	{kind: conf.Secrets, name: "secret", later: true},
+	{kind: conf.SSLs, name: "ssl", schema: "ssl", check: checkItem, hidden: []string{"key", "keys"}},
+	{kind: conf.Secrets, name: "secret", without: []string{"POST"}, check: checkItem, ident: secretID,
+		secrets: []string{"token", "access_key_id", "secret_access_key", "session_token", "auth_config.private_key"}},
+	{kind: conf.PluginMetadata, name: "plugin_metadata", without: []string{"POST", "PATCH"}, check: checkItem, ident: pluginName, untimed: true},
 }
+
+// credentials live among the consumers, below their owner.
+var credentials = resource{kind: conf.Consumers, name: "credential", schema: "credential", without: []string{"POST", "PATCH"},
+	nested: true, alone: true, prefix: textPlugins, check: checkCredential, settle: findOwner}
 
 func resourceByName(name string) *resource {
 	i := slices.IndexFunc(resources, func(r resource) bool { return r.kind.String() == name })
@@ -56,10 +81,26 @@ func resourceByName(name string) *resource {
 	return &resources[i]
 }
 
+// resourceOf is the row of a stored item.
+func resourceOf(kind conf.Kind, id string) *resource {
+	if _, credential := conf.CredentialID(id); kind == conf.Consumers && credential != "" {
+		return &credentials
+	}
+	return resourceByName(kind.String())
+}
+
 func (r *resource) plural() string { return strings.ReplaceAll(r.kind.String(), "_", " ") }
 
-// key is the name of an item in replies, as in etcd.
-func (r *resource) key(id string) string { return keyPrefix + r.kind.String() + "/" + id }
+// key is the name of an item in replies, as in etcd. id is the stored one.
+func (r *resource) key(prefix, id string) string { return prefix + "/" + r.kind.String() + "/" + id }
+
+// stored is the id under which the store has an item.
+func (c *call) stored(id string) string {
+	if c.res.nested && id != "" {
+		return c.folder + id
+	}
+	return id
+}
 
 // validate returns why the value may not be stored under id, "" if it may. An
 // empty id is one that the store will make.
@@ -70,29 +111,37 @@ func (c *call) validate(id string, v *value) string {
 	if text := c.res.check(c, id, v); text != "" {
 		return text
 	}
-	if path := c.masked(v); path != "" {
-		return `property "` + path + `" holds ` + mask + `, which stands for a secret that a viewer may not see: send the secret itself`
-	}
-	return ""
+	return refuseMask(c.Registry, c.res, v)
 }
 
-// checkItem asks the registry, as every source of configuration does: what is
+// refusals asks the registry, as every source of configuration does: what is
 // accepted here comes into force.
-func checkItem(c *call, id string, v *value) string {
-	it := conf.Item{Kind: c.res.kind, ID: id, Raw: v.append(nil)}
-	found := c.Registry.CheckItem(it)
-	// References are looked at between the value's own fields and its plugins.
-	for _, plugins := range []bool{false, true} {
-		for _, f := range found {
-			if f.Level >= engine.Refused && (f.Plugin != "") == plugins {
-				return f.Text
-			}
-		}
-		if text := c.missingReference(v); text != "" && !plugins {
-			return text
+func (c *call) refusals(id string, v *value) (fields, plugins string) {
+	return c.res.refusals(c.Registry.CheckItem(conf.Item{Kind: c.res.kind, ID: c.stored(id), Raw: v.append(nil)}))
+}
+
+// refusals are why an item is kept out: the first finding about its own
+// fields, and the first about what comes behind references: plugins, conditions.
+func (r *resource) refusals(found []engine.Finding) (fields, plugins string) {
+	for _, f := range found {
+		switch {
+		case f.Level < engine.Refused:
+		case !f.Late():
+			fields = cmp.Or(fields, f.Text)
+		case plugins != "":
+		case f.Plugin == "":
+			plugins = f.Text
+		default:
+			plugins = r.prefix + f.Text
 		}
 	}
-	return ""
+	return fields, plugins
+}
+
+// checkItem looks at references between the value's own fields and its plugins.
+func checkItem(c *call, id string, v *value) string {
+	fields, plugins := c.refusals(id, v)
+	return cmp.Or(fields, c.missingReference(v), plugins)
 }
 
 // checkGlobalRule also keeps a plugin from running twice.
@@ -109,7 +158,7 @@ func checkGlobalRule(c *call, id string, v *value) string {
 			continue
 		}
 		theirs := mustParse(rule.Raw).get("plugins")
-		for _, m := range v.get("plugins").members {
+		for _, m := range pluginsOf(v) {
 			if theirs.get(m.key) != nil {
 				return "plugin '" + m.key + "' already exists in global rule with id '" + rule.ID + "'"
 			}
@@ -118,37 +167,40 @@ func checkGlobalRule(c *call, id string, v *value) string {
 	return ""
 }
 
-// times are the fields that clients may not send with PUT and POST.
-var times = []string{"create_time", "update_time"}
-
-// forbiddenTime returns APISIX's text (with its two blanks) when one is there.
-func forbiddenTime(v *value) string {
-	for _, in := range []string{"", "upstream", "plugins"} {
-		at, prefix := v, ""
-		if in != "" {
-			at, prefix = v.get(in), in+"."
-		}
-		for _, name := range times {
-			if t := at.get(name); t != nil && string(t.raw) != "false" {
-				return "the property is forbidden:  " + prefix + name
-			}
-		}
+// pluginName is the id of metadata; it becomes a member, whatever the body had.
+func pluginName(c *call, v *value) (id, text string) {
+	if c.id == "" {
+		return "", "missing plugin name"
 	}
-	return ""
+	if v.kind == '{' {
+		v.set("id", newString(c.id))
+	}
+	return c.id, ""
 }
 
-var lockSeed = maphash.MakeSeed()
+// secretID wants both parts of the id in the path.
+func secretID(c *call, v *value) (id, text string) {
+	switch {
+	case c.folder == "":
+		return "", "missing secret type"
+	case c.id == "":
+		return "", "no secret id"
+	}
+	return c.checkID(v, true)
+}
 
 // lock keeps other writers of this process away from an item between reading
 // what was there and writing; other processes are held off by Swap.
 func (c *call) lock(id string) *sync.Mutex {
-	m := &c.locks[maphash.String(lockSeed, c.res.key(id))%uint64(len(c.locks))]
+	m := &c.locks[maphash.String(lockSeed, c.res.key("", id))%uint64(len(c.locks))]
 	if c.res.alone {
 		m = &c.whole[int(c.res.kind)%len(c.whole)]
 	}
 	m.Lock()
 	return m
 }
+
+var lockSeed = maphash.MakeSeed()
 
 // resourceSchema is the schema of a resource by its singular name, nil if there is none.
 func resourceSchema(name string) *schema.Schema {

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strconv"
@@ -35,6 +34,25 @@ func (c *call) resource() {
 	}
 	w := c.write()
 	c.answer(&w)
+}
+
+// times are the fields that clients may not send with PUT and POST.
+var times = []string{"create_time", "update_time"}
+
+// forbiddenTime returns APISIX's text (with its two blanks) when one is there.
+func forbiddenTime(v *value) string {
+	for _, in := range []string{"", "upstream", "plugins"} {
+		at, prefix := v, ""
+		if in != "" {
+			at, prefix = v.get(in), in+"."
+		}
+		for _, name := range times {
+			if t := at.get(name); t != nil && string(t.raw) != "false" {
+				return "the property is forbidden:  " + prefix + name
+			}
+		}
+	}
+	return ""
 }
 
 func (c *call) write() written {
@@ -74,41 +92,40 @@ func storeFailed(id string, err error) written {
 func (c *call) put() written {
 	v, id, text := c.prepare(true)
 	if text != "" {
-		return refuse(id, text)
+		return refuse(c.stored(id), text)
 	}
-	if c.res.named {
-		id = c.id
-		if id == "" {
-			return refuse("", "missing plugin name")
-		}
-		v.set("id", newString(id))
-	}
-	defer c.lock(id).Unlock()
+	at := c.stored(id)
+	defer c.lock(at).Unlock()
 	if text := c.validate(id, v); text != "" {
-		return refuse(id, text)
+		return refuse(at, text)
+	}
+	if c.res.settle != nil {
+		if w, stop := c.res.settle(c, at); stop {
+			return w
+		}
 	}
 	for range swapTries {
-		old, err := c.Store.Get(c.res.kind, id)
+		old, err := c.Store.Get(c.res.kind, at)
 		if err != nil && !errors.Is(err, conf.ErrNotFound) {
-			return storeFailed(id, err)
+			return storeFailed(at, err)
 		}
-		if !c.res.named {
+		if !c.res.untimed {
 			c.stamp(v, mustParse(old.Raw).get("create_time"))
 		}
-		now, err := c.Store.Swap(conf.Item{Kind: c.res.kind, ID: id, Raw: v.append(nil)}, old.Rev, c.ttl)
+		now, err := c.Store.Swap(conf.Item{Kind: c.res.kind, ID: at, Raw: v.append(nil)}, old.Rev, c.ttl)
 		if errors.Is(err, conf.ErrConflict) {
 			continue
 		}
 		if err != nil {
-			return storeFailed(id, err)
+			return storeFailed(at, err)
 		}
-		w := written{status: 200, id: id, old: old, now: now}
+		w := written{status: 200, id: at, old: old, now: now}
 		if old.Rev == 0 {
 			w.status = 201
 		}
 		return w
 	}
-	return storeFailed(id, conf.ErrConflict)
+	return storeFailed(at, conf.ErrConflict)
 }
 
 // post stores the body under an id made from the revision.
@@ -138,12 +155,15 @@ func (c *call) prepare(needID bool) (v *value, id, text string) {
 	if v == nil || v.kind == 'n' {
 		return nil, c.id, "missing configurations"
 	}
-	if !c.res.named {
-		if id, text = c.checkID(v, needID); text != "" {
-			return v, id, text
-		}
+	if c.res.ident != nil {
+		id, text = c.res.ident(c, v)
+	} else {
+		id, text = c.checkID(v, needID)
 	}
-	return v, id, forbiddenTime(v)
+	if text == "" {
+		text = forbiddenTime(v)
+	}
+	return v, id, text
 }
 
 // checkID decides between the id of the path and that of the body.
@@ -193,19 +213,47 @@ func (c *call) stamp(v, created *value) {
 
 func (c *call) delete() written {
 	if c.id == "" {
-		return refuse("", "missing "+c.res.name+" id")
+		return refuse(c.folder, "missing "+c.res.name+" id")
 	}
-	defer c.lock(c.id).Unlock()
+	at := c.stored(c.id)
+	defer c.lock(at).Unlock()
 	if text := c.stillUsed(); text != "" {
-		return refuse(c.id, text)
+		return refuse(at, text)
 	}
-	old, rev, err := c.Store.Delete(c.res.kind, c.id)
+	if c.res.owned != nil {
+		if w, failed := c.deleteOwned(); failed {
+			return w
+		}
+	}
+	old, rev, err := c.Store.Delete(c.res.kind, at)
 	if err != nil {
-		return storeFailed(c.id, err)
+		return storeFailed(at, err)
 	}
-	w := written{status: 200, id: c.id, old: old}
+	w := written{status: 200, id: at, old: old}
 	w.now.Rev = rev
 	return w
+}
+
+// deleteOwned deletes what belongs to the item, before the item as in APISIX:
+// whatever stops half way, nothing is left that belongs to nobody.
+func (c *call) deleteOwned() (w written, failed bool) {
+	ids, err := c.res.owned(c)
+	if err != nil {
+		return storeFailed(c.stored(c.id), err), true
+	}
+	for _, id := range ids {
+		old, rev, err := c.Store.Delete(c.res.kind, id)
+		if errors.Is(err, conf.ErrNotFound) {
+			continue // another gateway was quicker
+		}
+		if err != nil {
+			return storeFailed(id, err), true
+		}
+		w := written{status: 200, id: id, old: old}
+		w.now.Rev = rev
+		c.audit(&w)
+	}
+	return written{}, false
 }
 
 // answer waits until a write is in force, notes it and tells the client.
@@ -213,57 +261,17 @@ func (c *call) answer(w *written) {
 	c.await(w)
 	c.audit(w)
 	switch {
-	case w.status == 404:
+	case w.status == 404 && w.text == "":
 		c.missing()
 	case w.status >= 400:
 		fail(c.ctx, w.status, w.text)
 	case c.verb == "DELETE":
-		b := appendQuoted([]byte(`{"key":`), c.res.key(w.id))
+		b := appendQuoted([]byte(`{"key":`), c.res.key(c.Prefix, w.id))
 		reply(c.ctx, 200, append(b, `,"deleted":"1"}`...))
 	default:
-		b := appendQuoted([]byte(`{"key":`), c.res.key(w.id))
-		b = append(append(b, `,"value":`...), w.now.Raw...)
+		b := appendQuoted([]byte(`{"key":`), c.res.key(c.Prefix, w.id))
+		b = append(append(b, `,"value":`...), c.show(w.now.Raw)...)
 		reply(c.ctx, w.status, append(b, '}'))
-	}
-}
-
-func (c *call) await(w *written) {
-	if w.now.Rev == 0 || c.Applied == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), appliedWait)
-	defer cancel()
-	if err := c.Applied(ctx, w.now.Rev); err != nil {
-		// It is stored, and will come into force: no error for the client.
-		c.Log.Warn("a change is stored but not in force yet", "kind", c.res.kind.String(), "id", w.id, "rev", w.now.Rev)
-	}
-}
-
-// audit notes who did what, and never a value: error texts quote those.
-func (c *call) audit(w *written) {
-	result := "updated"
-	switch {
-	case w.status == 201:
-		result = "created"
-	case w.status == 404:
-		result = "not found"
-	case w.status == 503 && w.text == conf.ErrConflict.Error():
-		result = "conflict"
-	case w.status == 503:
-		result = "failed"
-	case w.status >= 400:
-		result = "refused"
-	case c.verb == "DELETE":
-		result = "deleted"
-	}
-	name := noKeyName
-	if c.key != nil {
-		name = c.key.Name
-	}
-	c.Log.Info("admin change", "key", name, "client", c.client.String(), "verb", c.verb,
-		"item", c.res.kind.String()+"/"+w.id, "old_rev", w.old.Rev, "new_rev", w.now.Rev, "result", result)
-	if result == "failed" {
-		c.Log.Error("cannot write to the store", "item", c.res.kind.String()+"/"+w.id, "err", w.text)
 	}
 }
 
@@ -273,30 +281,39 @@ func (c *call) get() {
 		c.list()
 		return
 	}
-	it, err := c.Store.Get(c.res.kind, c.id)
+	it, err := c.Store.Get(c.res.kind, c.stored(c.id))
 	if errors.Is(err, conf.ErrNotFound) {
 		c.missing()
 		return
 	}
 	if err != nil {
-		c.Log.Error("cannot read the store", "err", err)
-		fail(c.ctx, 503, err.Error())
+		c.storeUnreadable(err)
 		return
 	}
-	reply(c.ctx, 200, appendItem(nil, c.res, it, c.show(it.Raw)))
+	reply(c.ctx, 200, appendItem(nil, c.Prefix, c.res, it, c.show(it.Raw)))
+}
+
+func (c *call) storeUnreadable(err error) {
+	c.Log.Error("cannot read the store", "err", err)
+	fail(c.ctx, 503, err.Error())
 }
 
 // show returns a stored value as the caller may see it.
 func (c *call) show(raw []byte) []byte {
-	if !c.viewer() {
+	if !c.viewer() && len(c.res.hidden) == 0 {
 		return raw
 	}
-	return maskItem(c.Registry, c.res, raw)
+	v := mustParse(raw)
+	c.res.hide(v)
+	if c.viewer() {
+		maskValue(c.Registry, c.res, v)
+	}
+	return v.append(nil)
 }
 
-// appendItem writes the envelope of a read item.
-func appendItem(dst []byte, res *resource, it conf.Item, raw []byte) []byte {
-	dst = appendQuoted(append(dst, `{"key":`...), res.key(it.ID))
+// appendItem writes the envelope of a read item; prefix begins its key.
+func appendItem(dst []byte, prefix string, res *resource, it conf.Item, raw []byte) []byte {
+	dst = appendQuoted(append(dst, `{"key":`...), res.key(prefix, it.ID))
 	dst = append(append(dst, `,"value":`...), raw...)
 	dst = strconv.AppendInt(append(dst, `,"createdIndex":`...), it.Created, 10)
 	dst = strconv.AppendInt(append(dst, `,"modifiedIndex":`...), it.Rev, 10)

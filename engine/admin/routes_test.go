@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -68,8 +69,9 @@ func TestRouteErrors(t *testing.T) {
 	f("PUT /routes/1", `{"uri":"/a","plugins":{"test-plugin":{"n":0}}}`,
 		`failed to check the configuration of plugin test-plugin err: property "n" validation failed: expected 0 to be at least 1`)
 	f("PUT /routes/1", `{"uri":"/a","plugins":{"key-auth":{}}}`, "plugin key-auth is not supported yet and must not be left out")
-	f("PUT /routes/1", `{"uri":"/a","plugins":{},"vars":[["a","==","b"]]}`, "vars is not supported yet")
+	f("PUT /routes/1", `{"uri":"/a","plugins":{},"vars":["a","==","b"]}`, "failed to validate the 'vars' expression: rule should be wrapped inside brackets")
 	f("PUT /routes/1", `{"uri":"/a","service_id":"1"}`, "failed to fetch service info by service id [1], response code: 404")
+	f("PUT /routes/1", `{"uri":"/a","service_id":"1","vars":["a","==","b"]}`, "failed to fetch service info by service id [1], response code: 404")
 	f("PUT /routes/1?ttl=a", okRoute, "invalid argument ttl: should be a number")
 	f("PUT /routes/1?ttl=-1", okRoute, "invalid argument ttl: should be greater than 0")
 	if it, err := g.store.Get(conf.Routes, "1"); err != nil || it.Rev != 1 {
@@ -269,5 +271,41 @@ func TestConcurrentWriters(t *testing.T) {
 	}
 	if n := g.engine.Snapshot().Routes(); n != 1+2*writers {
 		t.Errorf("%d routes in force", n)
+	}
+}
+
+// Two gateways on one store: no PATCH loses what the other wrote, and the time
+// of creation stays.
+func TestTwoGateways(t *testing.T) {
+	g := newGate(t, nil)
+	other := New(g.api.Options)
+	g.do("PUT /routes/1", okRoute)
+	clients := []*http.Client{g.client, serve(t, other.Handler, "127.0.0.1:4712")}
+	var wg sync.WaitGroup
+	for i, client := range clients {
+		wg.Go(func() {
+			for n := range 20 {
+				label := fmt.Sprintf(`{"labels":{"l%d_%d":"x"}}`, i, n)
+				for {
+					res, body := exchange(t, client, "PATCH", basePath+"/routes/1", label, "X-API-KEY", adminKey)
+					if res.StatusCode == 200 {
+						break
+					}
+					if res.StatusCode != 503 || !strings.Contains(body, "value changed before overwritten") {
+						t.Errorf("%d %s", res.StatusCode, body)
+						return
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	it, err := g.store.Get(conf.Routes, "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := mustParse(it.Raw)
+	if n := len(v.get("labels").members); n != 40 || v.get("create_time").text() != fmt.Sprint(startTime) {
+		t.Errorf("%d labels are left of 40: %s", n, it.Raw)
 	}
 }

@@ -3,6 +3,7 @@ package admin
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"headrace/conf/schema"
 	"headrace/engine"
@@ -72,10 +73,12 @@ func (c *call) pluginSchema(name, subsystem string) {
 	switch {
 	case spec == nil || subsystem != "http":
 		fail(c.ctx, 404, "plugin not found in subsystem "+subsystem)
-	case string(c.ctx.QueryArgs().Peek("schema_type")) == "consumer":
-		fail(c.ctx, 400, "not found schema") // no plugin of this version has one
-	default:
+	case string(c.ctx.QueryArgs().Peek("schema_type")) != "consumer":
 		reply(c.ctx, 200, appendSpecSchema(nil, spec))
+	case spec.Credential != nil:
+		reply(c.ctx, 200, slices.Clone(spec.Credential.Schema.JSON()))
+	default:
+		fail(c.ctx, 400, "not found schema")
 	}
 }
 
@@ -105,13 +108,10 @@ func (c *call) schemas(segs []string) {
 // validateSchema checks a body against the schema of a resource alone:
 // plugins and references are not looked at, as in APISIX.
 func (c *call) validateSchema(name string) {
-	res := resourceByName(name)
+	known, s := validated(name)
 	switch {
-	case res == nil:
-		fail(c.ctx, 404, "Unsupported resource type: "+name)
-		return
-	case res.later:
-		fail(c.ctx, 400, res.plural()+" are not supported yet")
+	case !known:
+		fail(c.ctx, 404, textNoResource+name)
 		return
 	case !c.readBody():
 		return
@@ -119,8 +119,8 @@ func (c *call) validateSchema(name string) {
 		fail(c.ctx, 400, "missing configurations")
 		return
 	}
-	if res.schema != "" {
-		if _, err := schema.Resource(res.schema).Check(c.body.append(nil)); err != nil {
+	if s != nil {
+		if _, err := s.Check(c.body.append(nil)); err != nil {
 			fail(c.ctx, 400, err.Error())
 			return
 		}
@@ -129,6 +129,23 @@ func (c *call) validateSchema(name string) {
 		return
 	}
 	c.ctx.SetStatusCode(200)
+}
+
+// validated finds the schema of a resource by its plural name; those of
+// secrets and metadata depend on more than that.
+func validated(name string) (known bool, s *schema.Schema) {
+	switch res := resourceByName(name); {
+	case name == "credentials":
+		return true, schema.Resource(credentials.schema)
+	case name == "stream_routes" || name == "protos":
+		return true, schema.Resource(strings.TrimSuffix(name, "s"))
+	case res == nil:
+		return false, nil
+	case res.schema == "":
+		return true, nil
+	default:
+		return true, schema.Resource(res.schema)
+	}
 }
 
 // appendPlugins writes what is to be known about every plugin, by name.
@@ -147,6 +164,9 @@ func appendPlugins(dst []byte, reg *engine.Registry) []byte {
 		dst = appendSpecSchema(append(dst, `,"schema":`...), s)
 		if s.Metadata != nil {
 			dst = append(append(dst, `,"metadata_schema":`...), s.Metadata.JSON()...)
+		}
+		if s.Credential != nil {
+			dst = append(append(dst, `,"consumer_schema":`...), s.Credential.Schema.JSON()...)
 		}
 		dst = append(dst, '}')
 	}

@@ -25,7 +25,9 @@ func TestSchemas(t *testing.T) {
 	g.f("GET /plugins", "", 404, `$e"plugin not found in subsystem http"}`)
 	g.f("GET /plugins/test-plugin?subsystem=stream", "", 404, `$e"plugin not found in subsystem stream"}`)
 	g.f("GET /plugins/test-plugin?subsystem=asdf", "", 400, `$e"unsupported subsystem: asdf"}`)
-	g.f("GET /plugins/test-plugin?schema_type=consumer", "", 400, `$e"not found schema"}`)
+	g.f("GET /plugins/test-plugin?schema_type=consumer", "", 200, string(testSpec.Credential.Schema.JSON()))
+	g.f("GET /schema/plugins/test-plugin?schema_type=consumer", "", 200, string(testSpec.Credential.Schema.JSON()))
+	g.f("GET /plugins/prometheus?schema_type=consumer", "", 400, `$e"not found schema"}`)
 	g.f("GET /plugins?all=true&subsystem=stream", "", 200, `{}`)
 	g.f("PUT /plugins/reload", "", 200, `done`)
 	g.f("GET /plugins/reload", "", 405, `$e"please use PUT method to reload the plugins, GET method is not allowed."}`)
@@ -46,7 +48,13 @@ func TestSchemas(t *testing.T) {
 	g.f("POST /schema/validate/plugin_metadata", `[]`, 400, `$e"wrong type: expected object, got array"}`)
 	g.f("POST /schema/validate/upstreams", `{}`, 400, `$e"value should match only one schema, but matches none"}`)
 	g.f("POST /schema/validate/upstreams", `{"nodes":{"a":1}}`, 200, "")
-	g.f("POST /schema/validate/services", `{}`, 400, `$e"services are not supported yet"}`)
+	g.f("POST /schema/validate/services", `{}`, 200, "")
+	g.f("POST /schema/validate/services", `{"uri":"/"}`, 400, `$e"additional properties forbidden, found uri"}`)
+	g.f("POST /schema/validate/consumers", `{}`, 400, `$e"property \"username\" is required"}`)
+	g.f("POST /schema/validate/credentials", `{"plugins":{"a":{},"b":{}}}`, 400,
+		`$e"property \"plugins\" validation failed: expect object to have at most 1 properties"}`)
+	g.f("POST /schema/validate/secrets", `{}`, 200, "")
+	g.f("POST /schema/validate/protos", `{}`, 400, `$e"property \"content\" is required"}`)
 	g.f("POST /schema/validate/routs", `{}`, 404, `$e"Unsupported resource type: routs"}`)
 
 	_, one := g.do("GET /plugins/test-plugin", "")
@@ -61,12 +69,14 @@ func TestSchemas(t *testing.T) {
 		Type           string
 		Schema         json.RawMessage
 		MetadataSchema json.RawMessage `json:"metadata_schema"`
+		ConsumerSchema json.RawMessage `json:"consumer_schema"`
 	}
 	if err := json.Unmarshal([]byte(all), &plugins); err != nil {
 		t.Fatal(err)
 	}
 	p := plugins["test-plugin"]
-	if p.Priority != 77 || p.Version != 0.1 || p.Type != "auth" || string(p.Schema) != one || !strings.Contains(string(p.MetadataSchema), "ikey") || len(plugins) != len(names) {
+	if p.Priority != 77 || p.Version != 0.1 || p.Type != "auth" || string(p.Schema) != one || !strings.Contains(string(p.MetadataSchema), "ikey") ||
+		string(p.ConsumerSchema) != string(testSpec.Credential.Schema.JSON()) || plugins["prometheus"].ConsumerSchema != nil || len(plugins) != len(names) {
 		t.Errorf("plugins %s", all)
 	}
 }

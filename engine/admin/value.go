@@ -195,7 +195,9 @@ func (v *value) text() string {
 }
 
 // empty is what Lua cannot tell from an empty array.
-func (v *value) empty() bool { return len(v.members) == 0 && len(v.items) == 0 }
+func (v *value) empty() bool {
+	return (v.kind == '{' || v.kind == '[') && len(v.members) == 0 && len(v.items) == 0
+}
 
 // typeName is the type in the words of APISIX's schema errors.
 func (v *value) typeName() string {
