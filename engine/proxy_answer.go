@@ -49,7 +49,7 @@ func (f *flow) relayAnswer(a *plugin.Attempt, tm wire.Timeouts) {
 // gets any of it.
 func (f *flow) short() bool {
 	h := &f.ex.Head
-	return h.ContentLength >= 0 && h.ContentLength <= bodyInMemory && !isStream(h.ContentType) ||
+	return h.ContentLength >= 0 && h.ContentLength <= bodyInMemory && !plugin.IsStream(h.ContentType) ||
 		f.ex.Arrived() && f.ex.Buffered() <= bodyInMemory
 }
 

@@ -157,11 +157,6 @@ func (b *plainBody) CloseWithError(err error) error {
 
 var _ fasthttp.BodyWriterTo = (*plainBody)(nil)
 
-func isStream(contentType []byte) bool {
-	return bytes.Contains(contentType, []byte("text/event-stream")) ||
-		bytes.Contains(contentType, []byte("application/vnd.amazon.eventstream"))
-}
-
 // isJSON says whether a body is worth parsing. A missing type counts: some
 // providers forget it.
 func isJSON(contentType []byte) bool {

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -66,9 +67,6 @@ type answerHeader struct {
 	value *Combination
 }
 
-// ErrHeaderName is APISIX's text for a header that cannot be sent.
-var ErrHeaderName = errors.New("invalid field character in header")
-
 // UnmarshalJSON implements json.Unmarshaler. The headers are sorted by name.
 func (h *AnswerHeaders) UnmarshalJSON(raw []byte) error {
 	var all map[string]HeaderText
@@ -76,24 +74,58 @@ func (h *AnswerHeaders) UnmarshalJSON(raw []byte) error {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if !driver.IsToken([]byte(name)) {
-			return ErrHeaderName
+		if err := h.Append(name, string(all[name])); err != nil {
+			return err
 		}
-		*h = append(*h, answerHeader{name, CompileCombination(string(all[name]))})
 	}
 	return nil
 }
+
+// Append adds a header, whose value may have variables.
+func (h *AnswerHeaders) Append(name, value string) error {
+	if err := CheckHeaderName(name); err != nil {
+		return err
+	}
+	*h = append(*h, answerHeader{name, CompileCombination(value)})
+	return nil
+}
+
+// CheckHeaderName says in APISIX's words why a header cannot be sent.
+func CheckHeaderName(name string) error {
+	switch {
+	case name == "":
+		return errNameLength
+	case !driver.IsToken([]byte(name)):
+		return errNameBytes
+	}
+	return nil
+}
+
+var (
+	errNameLength = errors.New("invalid field length in header")
+	errNameBytes  = errors.New("invalid field character in header")
+	errValueType  = errors.New("invalid type as header value")
+)
 
 // HeaderText is the value of a header in a configuration, a text or a number.
 type HeaderText string
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (t *HeaderText) UnmarshalJSON(raw []byte) error {
-	if raw[0] != '"' {
+	switch c := raw[0]; {
+	case c == '"':
+		return json.Unmarshal(raw, (*string)(t))
+	case c == '-' || '0' <= c && c <= '9':
 		*t = HeaderText(raw)
 		return nil
 	}
-	return json.Unmarshal(raw, (*string)(t))
+	return errValueType
+}
+
+// IsStream tells the content types of which a client reads the body as it comes.
+func IsStream(contentType []byte) bool {
+	return bytes.Contains(contentType, []byte("text/event-stream")) ||
+		bytes.Contains(contentType, []byte("application/vnd.amazon.eventstream"))
 }
 
 // Set sets the headers in the answer to c.

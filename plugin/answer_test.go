@@ -64,8 +64,11 @@ func TestAnswerHeaders(t *testing.T) {
 	if got := answerOf(c); !strings.Contains(got, "H1: v1\r\nH1: v1\r\n") && strings.Count(got, "H1: v1") != 2 {
 		t.Errorf("got %q", got)
 	}
-	for _, raw := range []string{`{"":"a"}`, `{"a b":"a"}`, `{"a\r\nb":"a"}`, `{"a:":"a"}`, `{"\u00fc":1}`} {
-		if err := json.Unmarshal([]byte(raw), &list); !errors.Is(err, ErrHeaderName) {
+	for raw, want := range map[string]error{
+		`{"":"a"}`: errNameLength, `{"a b":"a"}`: errNameBytes, `{"a\r\nb":"a"}`: errNameBytes, `{"a:":"a"}`: errNameBytes, `{"\u00fc":1}`: errNameBytes,
+		`{"a":{}}`: errValueType, `{"a":[1]}`: errValueType, `{"a":true}`: errValueType,
+	} {
+		if err := json.Unmarshal([]byte(raw), &list); !errors.Is(err, want) {
 			t.Errorf("%s: %v", raw, err)
 		}
 	}

@@ -111,6 +111,17 @@ func TestSetTarget(t *testing.T) {
 	}
 }
 
+func TestSetRawTarget(t *testing.T) {
+	c := &Ctx{Req: Request{URI: []byte("/sent"), Path: []byte("/p")}}
+	c.SetRawTarget([]byte("/a%20b?x=%E4\u00fc&y=\r\nX: 1"))
+	if got := string(c.Req.Target); got != "/a%20b?x=%E4\u00fc&y=%0D%0AX:%201" || string(c.Req.Path) != "/p" {
+		t.Errorf("got %q, path %q", got, c.Req.Path)
+	}
+	if c.SetRawTarget(nil); c.Req.Target != nil {
+		t.Errorf("got %q", c.Req.Target)
+	}
+}
+
 // FuzzEdit holds that what is removed is gone and what is set can be read,
 // whatever a client has sent.
 func FuzzEdit(f *testing.F) {

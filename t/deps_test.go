@@ -29,7 +29,7 @@ var rows = []struct {
 	{[]string{"driver"}, "protocols and providers as bytes, over wire and sse"},
 	{[]string{"driver/vertex", "driver/bedrock"}, "the two providers that need more than a row of a table"},
 	{[]string{"plugin"}, "what a plugin sees of a request"},
-	{[]string{"plugin/redis", "plugin/limit", "plugin/logfile", "plugin/logentry", "plugin/auth"}, "what several plugins share"},
+	{[]string{"plugin/redis", "plugin/limit", "plugin/logfile", "plugin/logentry", "plugin/auth", "plugin/plugintest"}, "what several plugins share"},
 	{[]string{"plugin/auth/authtest"}, "a gateway for the tests of auth plugins"},
 	{[]string{"engine", "plugin/*"}, "the engine does not know the plugins, nor they the engine: main hands it all.Specs"},
 	{[]string{"engine/admin", "plugin/all", "conf/etcd"}, "nothing but main may depend on these"},
