@@ -11,6 +11,7 @@ import (
 	"headrace/plugin/hmacauth"
 	"headrace/plugin/jwtauth"
 	"headrace/plugin/keyauth"
+	"headrace/plugin/proxyrewrite"
 )
 
 // Specs returns the plugins.
@@ -22,5 +23,6 @@ func Specs() []plugin.Spec {
 		hmacauth.Spec,
 		jwtauth.Spec,
 		keyauth.Spec,
+		proxyrewrite.Spec,
 	}
 }
