@@ -12,6 +12,7 @@ import (
 	"headrace/plugin/jwtauth"
 	"headrace/plugin/keyauth"
 	"headrace/plugin/proxyrewrite"
+	"headrace/plugin/responserewrite"
 )
 
 // Specs returns the plugins.
@@ -24,5 +25,6 @@ func Specs() []plugin.Spec {
 		jwtauth.Spec,
 		keyauth.Spec,
 		proxyrewrite.Spec,
+		responserewrite.Spec,
 	}
 }
