@@ -9,9 +9,11 @@ import (
 	"headrace/plugin/consumerrestriction"
 	"headrace/plugin/filelogger"
 	"headrace/plugin/hmacauth"
+	"headrace/plugin/iprestriction"
 	"headrace/plugin/jwtauth"
 	"headrace/plugin/keyauth"
 	"headrace/plugin/proxyrewrite"
+	"headrace/plugin/realip"
 	"headrace/plugin/responserewrite"
 )
 
@@ -22,9 +24,11 @@ func Specs() []plugin.Spec {
 		consumerrestriction.Spec,
 		filelogger.Spec,
 		hmacauth.Spec,
+		iprestriction.Spec,
 		jwtauth.Spec,
 		keyauth.Spec,
 		proxyrewrite.Spec,
+		realip.Spec,
 		responserewrite.Spec,
 	}
 }
