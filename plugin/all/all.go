@@ -14,6 +14,7 @@ import (
 	"headrace/plugin/keyauth"
 	"headrace/plugin/proxyrewrite"
 	"headrace/plugin/realip"
+	"headrace/plugin/requestid"
 	"headrace/plugin/responserewrite"
 )
 
@@ -29,6 +30,7 @@ func Specs() []plugin.Spec {
 		keyauth.Spec,
 		proxyrewrite.Spec,
 		realip.Spec,
+		requestid.Spec,
 		responserewrite.Spec,
 	}
 }
