@@ -7,6 +7,7 @@ import (
 	"headrace/plugin"
 	"headrace/plugin/basicauth"
 	"headrace/plugin/consumerrestriction"
+	"headrace/plugin/cors"
 	"headrace/plugin/filelogger"
 	"headrace/plugin/hmacauth"
 	"headrace/plugin/iprestriction"
@@ -23,6 +24,7 @@ func Specs() []plugin.Spec {
 	return []plugin.Spec{
 		basicauth.Spec,
 		consumerrestriction.Spec,
+		cors.Spec,
 		filelogger.Spec,
 		hmacauth.Spec,
 		iprestriction.Spec,
