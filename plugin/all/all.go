@@ -8,11 +8,13 @@ import (
 	"headrace/plugin/basicauth"
 	"headrace/plugin/consumerrestriction"
 	"headrace/plugin/cors"
+	"headrace/plugin/faultinjection"
 	"headrace/plugin/filelogger"
 	"headrace/plugin/hmacauth"
 	"headrace/plugin/iprestriction"
 	"headrace/plugin/jwtauth"
 	"headrace/plugin/keyauth"
+	"headrace/plugin/mocking"
 	"headrace/plugin/proxyrewrite"
 	"headrace/plugin/realip"
 	"headrace/plugin/requestid"
@@ -25,11 +27,13 @@ func Specs() []plugin.Spec {
 		basicauth.Spec,
 		consumerrestriction.Spec,
 		cors.Spec,
+		faultinjection.Spec,
 		filelogger.Spec,
 		hmacauth.Spec,
 		iprestriction.Spec,
 		jwtauth.Spec,
 		keyauth.Spec,
+		mocking.Spec,
 		proxyrewrite.Spec,
 		realip.Spec,
 		requestid.Spec,
