@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -19,19 +18,13 @@ var version = "dev"
 
 func main() {
 	if err := command().Execute(); err != nil {
-		var code exitCode
-		if errors.As(err, &code) {
-			os.Exit(int(code))
+		code, say := exitStatus(err)
+		if say != nil {
+			fmt.Fprintln(os.Stderr, "headrace:", say)
 		}
-		fmt.Fprintln(os.Stderr, "headrace:", err)
-		os.Exit(1)
+		os.Exit(code)
 	}
 }
-
-// exitCode ends the process with a status and without another word.
-type exitCode int
-
-func (c exitCode) Error() string { return fmt.Sprintf("exit status %d", int(c)) }
 
 func command() *cobra.Command {
 	var config string
