@@ -38,6 +38,7 @@ traffic to port 9080.
   headrace serve                 gateway with the Admin API and an embedded store
   headrace serve -c config.yaml  the same with a configuration file
   headrace check -c config.yaml  says what is wrong with a configuration, offline
+  headrace export                prints the embedded store as an apisix.yaml
   headrace mock                  a provider that needs no key, for trying and testing
 
 "headrace -c FILE" is "headrace serve -c FILE".`,
@@ -52,7 +53,7 @@ traffic to port 9080.
 		},
 	}
 	root.Flags().StringVarP(&config, "config", "c", "", "configuration file (config.yaml); serve with it")
-	root.AddCommand(serveCommand(), checkCommand(), bench.NewMockCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), exportCommand(), bench.NewMockCommand(), versionCommand())
 	return root
 }
 
