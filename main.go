@@ -53,7 +53,8 @@ traffic to port 9080.
 		},
 	}
 	root.Flags().StringVarP(&config, "config", "c", "", "configuration file (config.yaml); serve with it")
-	root.AddCommand(serveCommand(), checkCommand(), exportCommand(), bench.NewMockCommand(), versionCommand())
+	completeConfig(root)
+	root.AddCommand(serveCommand(), checkCommand(), exportCommand(), healthcheckCommand(), bench.NewMockCommand(), versionCommand())
 	return root
 }
 

@@ -47,6 +47,8 @@ embedded store (headrace.data_dir, "data") and are changed by the Admin API.`,
 	cmd.Flags().StringVarP(&o.config, "config", "c", "", "configuration file (config.yaml); built-in defaults without it")
 	cmd.Flags().StringArrayVar(&o.seed, "seed", nil, "resource file (like apisix.yaml) whose items are put into the embedded store where they are missing; may be repeated")
 	cmd.Flags().BoolVar(&o.hint, "hint", false, "print a curl line that streams from the first seeded route")
+	completeConfig(cmd)
+	must(cmd.MarkFlagFilename("seed", "yaml", "yml", "json"))
 	return cmd
 }
 
@@ -89,6 +91,7 @@ func serve(ctx context.Context, o serveOptions) error {
 		return err
 	}
 	g.banner(os.Stdout, o.hint)
+	g.notify(notifyReady)
 	return g.wait(signals)
 }
 
@@ -251,6 +254,7 @@ func (g *gateway) wait(signals <-chan os.Signal) error {
 // nobody waits for a load balancer. A second signal ends at once.
 func (g *gateway) shutdown(signals <-chan os.Signal, first os.Signal) error {
 	g.engine.Drain()
+	g.notify(notifyStopping)
 	timeout := g.cfg.Headrace.ShutdownTimeout
 	if delay := g.cfg.Headrace.ShutdownDelay; delay > 0 && first == syscall.SIGTERM {
 		g.log.Warn("shutting down: not ready any more, connections are still accepted", "for", delay)
