@@ -66,9 +66,11 @@ func asProblems(err error) conf.Problems {
 	return nil
 }
 
+// unsetWarnings has one for each variable, where it is used first.
 func unsetWarnings(unset conf.Problems) (warnings []conf.Warning) {
-	for _, p := range unset {
-		p.Reason, p.Warn = "environment variable "+p.Unset+" is not set here; a gateway needs it", true
+	for _, name := range namesOf(unset) {
+		p := unset[slices.IndexFunc(unset, func(p conf.Problem) bool { return p.Unset == name })]
+		p.Reason, p.Warn = "environment variable "+name+" is not set here; a gateway needs it", true
 		warnings = append(warnings, p)
 	}
 	return warnings

@@ -195,11 +195,9 @@ func (d *document) fault(err error) error {
 
 func (d *document) missing(text []byte, missing []missingVar) error {
 	var ps Problems
+	lines := lineCounter{text: text, line: 1}
 	for _, m := range missing {
-		ps = append(ps, Problem{
-			File: d.path, Line: 1 + bytes.Count(text[:m.at], []byte("\n")),
-			Reason: missingError([]missingVar{m}).Error(), Unset: m.name,
-		})
+		ps = append(ps, Problem{File: d.path, Line: lines.at(m.at), Reason: missingError([]missingVar{m}).Error(), Unset: m.name})
 	}
 	return ps
 }

@@ -63,6 +63,7 @@ func (e *Engine) WriteMetrics(w io.Writer) {
 		}
 	}
 	metrics.WriteProcessMetrics(w)
+	metrics.WriteFDMetrics(w)
 }
 
 // writeUpstreams prints the connections to each host and port. Pools that only

@@ -124,6 +124,14 @@ func (s *state) getenv(name string) string {
 	return s.env.Getenv(name)
 }
 
+func (s *state) setenv(name, value string) {
+	if s.ts != nil {
+		s.ts.Setenv(name, value)
+		return
+	}
+	s.env.Setenv(name, value)
+}
+
 // process is a program of ours in the background.
 type process struct {
 	addr     string // of a mock
@@ -640,6 +648,9 @@ func (s *state) cleanup() {
 	s.stopTraffic()
 	for _, c := range s.all {
 		c.Close()
+	}
+	if s.google != nil {
+		s.google.server.Close()
 	}
 	name := filepath.Base(s.env.WorkDir)
 	for _, p := range s.gateways {
