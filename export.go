@@ -116,9 +116,14 @@ func (o exportOptions) store() (string, error) {
 	case o.dataDir != "":
 		return o.dataDir, nil
 	}
-	cfg, _, err := loadAssuming(o.config)
+	cfg, warnings, err := loadAssuming(o.config)
 	if err != nil {
 		return "", err
+	}
+	for _, w := range warnings {
+		if w.Unset != "" && w.Field == "headrace.data_dir" {
+			return "", w
+		}
 	}
 	if p, err := cfg.Provider(); err != nil || p != conf.ProviderEmbedded {
 		from := p.String()

@@ -66,12 +66,16 @@ func asProblems(err error) conf.Problems {
 	return nil
 }
 
-// unsetWarnings has one for each variable, where it is used first.
+// unsetWarnings has one for each setting; in a resource file, which has none,
+// one for each variable.
 func unsetWarnings(unset conf.Problems) (warnings []conf.Warning) {
-	for _, name := range namesOf(unset) {
-		p := unset[slices.IndexFunc(unset, func(p conf.Problem) bool { return p.Unset == name })]
-		p.Reason, p.Warn = "environment variable "+name+" is not set here; a gateway needs it", true
-		warnings = append(warnings, p)
+	seen := map[[2]string]bool{}
+	for _, p := range unset {
+		if at := [2]string{p.Unset, p.Field}; !seen[at] {
+			seen[at] = true
+			p.Reason, p.Warn = "environment variable "+p.Unset+" is not set here; a gateway needs it", true
+			warnings = append(warnings, p)
+		}
 	}
 	return warnings
 }
