@@ -18,10 +18,13 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 RACE := ./sse ./lb ./driver/... ./conf/... ./engine/... ./plugin/... ./bench
 
 .DEFAULT_GOAL := build
-.PHONY: build run test check lint deps docs race t live fuzz bench budget load cover clean help setup
+.PHONY: build docker run test check lint deps docs race t live fuzz bench budget load cover clean help setup
 
 build: ## build ./headrace
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o headrace .
+
+docker: ## build the image headrace:VERSION
+	docker build --build-arg VERSION=$(VERSION) -t headrace:$(VERSION) .
 
 run: build ## build and start a gateway with a mock provider: no key, no other service
 	@set -- --seed examples/run/routes.yaml; \

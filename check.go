@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -12,54 +11,83 @@ import (
 	"headrace/plugin/all"
 )
 
+type checkOptions struct {
+	config     string
+	files      []string
+	format     string
+	requireEnv bool
+}
+
 func checkCommand() *cobra.Command {
-	var config string
-	var files []string
+	var o checkOptions
 	cmd := &cobra.Command{
 		Use:   "check [RESOURCE-FILE...]",
 		Short: "Validate a configuration and its routes, offline",
 		Long: `Validate a configuration file and the resource files that belong to it
 (apisix.yaml or apisix.json beside it, headrace.seed), or the resource files
-given as arguments. Nothing is started, contacted or written.
+given as arguments. Nothing is started, contacted or written, and no secret is
+needed: $env:// and $secret:// references are not resolved, and a variable that
+is not set here is assumed to hold what fits, with a warning.
 
-Every problem is printed with its place. Exit status: 0 nothing to object,
-1 something would be refused: an invalid item, or a route that would answer 503
-because a plugin that guards it is missing here; warnings do not count.
-Routes of the embedded store, which the Admin API checked when they were
-written, and those of etcd are not checked.`,
+Every problem is printed with its place. An error is what would be refused: an
+invalid item, or a route that would answer 503 because a plugin that guards it
+is missing here.
+
+Exit status:
+  0  nothing to object; warnings do not count
+  1  errors
+  2  something could not be read: a file, or the command line
+
+Not checked are routes in the embedded store or in etcd, and those that are
+sent to the standalone Admin API, which checks them itself.`,
 		Example: `  headrace check -c conf/config.yaml
-  headrace check conf/apisix.yaml`,
+  headrace check conf/apisix.yaml
+
+  # In CI: the errors as lines for people, and the status for the pipeline
+  headrace check -c conf/config.yaml --format json |
+    jq -r '.findings[] | select(.level == "error") | "\(.file):\(.line) \(.message)"'
+
+  # On the machine itself, where every variable has to be there
+  headrace check -c /etc/headrace/config.yaml --require-env`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if bad := check(cmd.OutOrStdout(), config, append(files, args...)); bad > 0 {
-				return exitCode(1)
+			o.files = args
+			if o.format != "text" && o.format != "json" {
+				return exitError{2, fmt.Errorf("--format is text or json, not %q", o.format)}
 			}
-			return nil
+			r := check(o)
+			if err := r.write(cmd.OutOrStdout(), o.format); err != nil {
+				return exitError{2, err}
+			}
+			return status(r.Status)
 		},
+		ValidArgsFunction: completeFiles,
 	}
-	cmd.Flags().StringVarP(&config, "config", "c", "", "configuration file (config.yaml)")
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVarP(&o.config, "config", "c", "", "configuration `FILE` (config.yaml)")
+	f.StringVar(&o.format, "format", "text", "text, or json: one object with every finding")
+	f.BoolVar(&o.requireEnv, "require-env", false, "a variable that is not set is an error, as it is for the gateway")
+	completeConfig(cmd)
+	completeWords(cmd, "format", "text", "json")
+	cmd.SetFlagErrorFunc(misused)
 	return cmd
 }
 
-// check prints every problem and returns how many are no warnings.
-func check(w io.Writer, config string, files []string) (bad int) {
-	say := func(p conf.Problem) {
-		word := "error"
-		if p.Warn {
-			word = "warning"
-		} else {
-			bad++
-		}
-		fmt.Fprintf(w, "%s: %s\n", word, p.Error())
+// check looks at everything; the report has all that there is to say.
+func check(o checkOptions) *report {
+	r := &report{Findings: []finding{}}
+	load := loadAssuming
+	if o.requireEnv {
+		load = func(path string) (*conf.Config, []conf.Warning, error) { return conf.Load(path, os.LookupEnv) }
 	}
-	cfg, warnings, err := conf.Load(config, os.LookupEnv)
+	cfg, warnings, err := load(o.config)
 	for _, p := range warnings {
 		p.Warn = true
-		say(p)
+		r.add(p)
 	}
-	if err != nil {
-		sayError(say, err)
-	}
+	r.fault(err)
 	enabled := func(string) bool { return true }
+	files := o.files
 	if cfg != nil {
 		enabled = cfg.PluginEnabled
 		if f := cfg.ResourceFile(); f != "" {
@@ -67,49 +95,46 @@ func check(w io.Writer, config string, files []string) (bad int) {
 		}
 		files = append(files, cfg.Headrace.Seed...)
 		switch p, err := cfg.Provider(); {
-		case err != nil || config == "":
+		case err != nil || o.config == "":
 		case p == conf.ProviderEmbedded:
-			fmt.Fprintf(w, "note: routes of the embedded store in %q are not checked here\n", cfg.Headrace.DataDir)
+			r.note("routes of the embedded store in %q are not checked here", cfg.Headrace.DataDir)
 		case p == conf.ProviderEtcd:
-			fmt.Fprintln(w, "note: routes in etcd are not checked here")
+			r.note("routes in etcd are not checked here")
+		case p == conf.ProviderStandalone:
+			r.note("routes that are sent to the standalone Admin API are not checked here")
 		}
 	}
 	registry := engine.NewRegistry(all.Specs(), enabled)
-	n, groups := 0, registry.Groups()
+	groups := registry.Groups()
 	for _, f := range files {
-		n += checkFile(registry, groups, f, say)
+		r.file(registry, groups, f, o.requireEnv)
 	}
-	fmt.Fprintf(w, "%d resources checked, %d errors\n", n, bad)
-	return bad
+	return r
 }
 
-// checkFile checks one resource file and returns how many items it has.
-func checkFile(r *engine.Registry, groups *engine.Groups, path string, say func(conf.Problem)) int {
+// file checks one resource file; groups are those of the files before.
+func (r *report) file(registry *engine.Registry, groups *engine.Groups, path string, requireEnv bool) {
+	p := startProgress("checking " + path)
+	defer p.stop()
 	items, problems, err := conf.ReadLocated(path, os.LookupEnv)
-	if err != nil {
-		sayError(say, err)
-		return 0
+	var unset unsetItems
+	if missing := unsetIn(err); len(missing) > 0 && !requireEnv {
+		unset = namesOf(missing)
+		items, problems, err = conf.ReadLocated(path, unset.env)
+		problems = append(unsetWarnings(missing), problems...)
 	}
 	for _, p := range problems {
-		say(p)
+		r.add(unset.named(p))
 	}
+	r.fault(err)
+	p.of(len(items))
 	for _, it := range items {
-		for _, f := range append(r.CheckItem(it.Item), groups.Add(it.Item)...) {
-			say(conf.Problem{File: path, Line: it.Line, Kind: it.Kind, ID: it.ID, Field: f.Field, Reason: f.Text, Warn: f.Level == engine.Warned})
+		for _, f := range append(unset.check(registry, it.Item), groups.Add(it.Item)...) {
+			r.add(unset.named(conf.Problem{
+				File: path, Line: it.Line, Kind: it.Kind, ID: it.ID, Field: f.Field, Reason: f.Text, Warn: f.Level == engine.Warned,
+			}))
 		}
+		p.step()
 	}
-	return len(items)
-}
-
-func sayError(say func(conf.Problem), err error) {
-	switch e := err.(type) {
-	case conf.Problems:
-		for _, p := range e {
-			say(p)
-		}
-	case conf.Problem:
-		say(e)
-	default:
-		say(conf.Problem{Reason: err.Error()})
-	}
+	r.Resources += len(items)
 }

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -19,19 +18,13 @@ var version = "dev"
 
 func main() {
 	if err := command().Execute(); err != nil {
-		var code exitCode
-		if errors.As(err, &code) {
-			os.Exit(int(code))
+		code, say := exitStatus(err)
+		if say != nil {
+			fmt.Fprintln(os.Stderr, "headrace:", say)
 		}
-		fmt.Fprintln(os.Stderr, "headrace:", err)
-		os.Exit(1)
+		os.Exit(code)
 	}
 }
-
-// exitCode ends the process with a status and without another word.
-type exitCode int
-
-func (c exitCode) Error() string { return fmt.Sprintf("exit status %d", int(c)) }
 
 func command() *cobra.Command {
 	var config string
@@ -46,6 +39,7 @@ traffic to port 9080.
   headrace serve -c config.yaml  the same with a configuration file
   headrace check -c config.yaml  says what is wrong with a configuration, offline
   headrace streams               what is being streamed through a running gateway
+  headrace export                prints the embedded store as an apisix.yaml
   headrace mock                  a provider that needs no key, for trying and testing
 
 "headrace -c FILE" is "headrace serve -c FILE".`,
@@ -60,7 +54,8 @@ traffic to port 9080.
 		},
 	}
 	root.Flags().StringVarP(&config, "config", "c", "", "configuration file (config.yaml); serve with it")
-	root.AddCommand(serveCommand(), checkCommand(), streamsCommand(), bench.NewMockCommand(), versionCommand())
+	completeConfig(root)
+	root.AddCommand(serveCommand(), checkCommand(), exportCommand(), streamsCommand(), healthcheckCommand(), bench.NewMockCommand(), versionCommand())
 	return root
 }
 

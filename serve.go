@@ -50,6 +50,8 @@ embedded store (headrace.data_dir, "data") and are changed by the Admin API.`,
 	cmd.Flags().StringVarP(&o.config, "config", "c", "", "configuration file (config.yaml); built-in defaults without it")
 	cmd.Flags().StringArrayVar(&o.seed, "seed", nil, "resource file (like apisix.yaml) whose items are put into the embedded store where they are missing; may be repeated")
 	cmd.Flags().BoolVar(&o.hint, "hint", false, "print a curl line that streams from the first seeded route")
+	completeConfig(cmd)
+	must(cmd.MarkFlagFilename("seed", "yaml", "yml", "json"))
 	return cmd
 }
 
@@ -105,7 +107,12 @@ func serve(ctx context.Context, o serveOptions) error {
 	}
 	g.closeInherited()
 	g.banner(os.Stdout, o.hint)
-	g.before.ready()
+	if g.before != nil {
+		g.before.ready()
+		g.notify(fmt.Sprintf("MAINPID=%d\n%s", os.Getpid(), notifyReady))
+	} else {
+		g.notify(notifyReady)
+	}
 	return g.wait(signals)
 }
 

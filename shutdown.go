@@ -14,8 +14,11 @@ import (
 // nobody waits for a load balancer. A second signal ends at once.
 func (g *gateway) shutdown(signals <-chan os.Signal, first os.Signal) error {
 	g.engine.Drain()
+	if first != syscall.SIGUSR2 { // else a successor serves
+		g.notify(notifyStopping)
+	}
 	timeout := g.cfg.Headrace.ShutdownTimeout
-	if delay := g.cfg.Headrace.ShutdownDelay; delay > 0 && first == syscall.SIGTERM {
+	if delay := g.cfg.Headrace.ShutdownDelay; delay > 0 && first != syscall.SIGINT {
 		g.log.Warn("shutting down: not ready any more, connections are still accepted", "for", delay)
 		if !g.pause(signals, delay) {
 			timeout = 0
@@ -50,7 +53,7 @@ func (g *gateway) retire(signals <-chan os.Signal) error {
 	for _, s := range g.listening() {
 		s.close()
 	}
-	return g.shutdown(signals, syscall.SIGTERM)
+	return g.shutdown(signals, syscall.SIGUSR2)
 }
 
 // ends tells the signals that want the process to end.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"strconv"
@@ -73,19 +72,10 @@ func (p *predecessor) takeStore() error {
 	return nil
 }
 
-// ready says that this process serves. It tells systemd who it is now.
+// ready says that this process serves.
 func (p *predecessor) ready() {
-	if p == nil {
-		return
-	}
 	io.WriteString(p.talk, wordReady+"\n") // nobody left to tell: it serves anyway
 	p.talk.Close()
-	if addr := os.Getenv("NOTIFY_SOCKET"); addr != "" {
-		if c, err := net.Dial("unixgram", addr); err == nil {
-			fmt.Fprintf(c, "MAINPID=%d\nREADY=1\n", os.Getpid())
-			c.Close()
-		}
-	}
 }
 
 // upgrade starts a successor and returns when it serves.

@@ -29,8 +29,12 @@ type settings struct {
 	warnings []Warning
 }
 
+// problem notes what is wrong with the value at path. Of one that holds an unset
+// variable nothing else is worth saying.
 func (s *settings) problem(path, reason string) {
-	s.problems = append(s.problems, Problem{File: s.file, Line: s.line(path), Field: path, Reason: reason})
+	if !slices.ContainsFunc(s.problems, func(p Problem) bool { return p.Unset != "" && p.Field == path }) {
+		s.problems = append(s.problems, Problem{File: s.file, Line: s.line(path), Field: path, Reason: reason})
+	}
 }
 
 func (s *settings) warn(path, reason string) {
@@ -109,8 +113,11 @@ func (s *settings) Unmarshal(b []byte) (map[string]any, error) {
 		return nil, err
 	}
 	doc, _ := plain(m).(object)
-	substituteTree(doc, "", s.env, func(path string, err error) {
-		s.problem(path, "failed to handle configuration: "+err.Error())
+	substituteTree(doc, "", s.env, func(path string, m missingVar) {
+		s.problems = append(s.problems, Problem{
+			File: s.file, Line: s.line(path), Field: path,
+			Reason: "failed to handle configuration: " + missingError([]missingVar{m}).Error(), Unset: m.name,
+		})
 	})
 	s.user = doc
 	return plain(doc).(object), nil

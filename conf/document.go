@@ -130,10 +130,11 @@ func (d *document) readJSON(text []byte, env Env) error {
 	if !sonic.Valid(text) {
 		return d.jsonFault(text)
 	}
-	text, missing := substituteJSON(text, env)
+	out, missing := substituteJSON(text, env)
 	if len(missing) > 0 {
 		return d.missing(text, missing)
 	}
+	text = out
 	i := skipBlanks(text, 0)
 	if text[i] != '{' {
 		return Problem{File: d.path, Line: 1, Reason: "expected an object with lists of resources"}
@@ -194,8 +195,9 @@ func (d *document) fault(err error) error {
 
 func (d *document) missing(text []byte, missing []missingVar) error {
 	var ps Problems
+	lines := lineCounter{text: text, line: 1}
 	for _, m := range missing {
-		ps = append(ps, Problem{File: d.path, Line: 1 + bytes.Count(text[:m.at], []byte("\n")), Reason: missingError([]missingVar{m}).Error()})
+		ps = append(ps, Problem{File: d.path, Line: lines.at(m.at), Reason: missingError([]missingVar{m}).Error(), Unset: m.name})
 	}
 	return ps
 }

@@ -104,6 +104,9 @@ func TestDocumentErrors(t *testing.T) {
 	f(JSON, "{\n\"routes\":5}", "a.f:2: routes must be a list")
 	f(JSON, "{\"routes\":[],\n\"routes\":[]}", `a.f:2: key "routes" is defined twice`)
 	f(JSON, "{\n\"routes\":[{\"uri\":\"${{NO}}\"}]}", "a.f:2: can't find environment variable NO")
+	// What is left of the text without its variables is shorter.
+	f(JSON, `{"routes":[{"a":"${{NO:=}}","b":"${{A_LONG_NAME}}","c":"${{AN_EVEN_LONGER_NAME_OF_A_VARIABLE}}"},`+"\n"+`{"uri":"${{NO2}}"}]}`,
+		"a.f:1: can't find environment variable A_LONG_NAME\na.f:1: can't find environment variable AN_EVEN_LONGER_NAME_OF_A_VARIABLE\na.f:2: can't find environment variable NO2")
 }
 
 func TestJSONDocument(t *testing.T) {

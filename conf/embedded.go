@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -90,13 +91,13 @@ func (e *Embedded) Load(context.Context) (items []Item, rev int64, err error) {
 			return nil
 		})
 	})
-	slices.SortStableFunc(items, func(a, b Item) int {
-		if a.Kind != b.Kind {
-			return int(a.Kind) - int(b.Kind)
-		}
-		return int(a.Created - b.Created)
-	})
+	slices.SortStableFunc(items, loadOrder)
 	return items, rev, err
+}
+
+// loadOrder is by kind and then by Created.
+func loadOrder(a, b Item) int {
+	return cmp.Or(int(a.Kind)-int(b.Kind), cmp.Compare(a.Created, b.Created))
 }
 
 // Watch implements Source. What happened since the store was opened is kept,

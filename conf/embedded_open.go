@@ -57,18 +57,26 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// checkStore refuses what this version cannot read; it changes nothing.
+func checkStore(tx *bbolt.Tx) error {
+	m := tx.Bucket(bucketMeta)
+	if m == nil || tx.Bucket(bucketItems) == nil || tx.Bucket(bucketTTL) == nil {
+		return errors.New("it is no store of headrace")
+	}
+	switch f := number(m.Get(keyFormat)); {
+	case f > storeFormat:
+		return fmt.Errorf("it was written by a newer headrace (format %d, this version knows %d)", f, storeFormat)
+	case f < 1:
+		return errors.New("it has no format version")
+	}
+	return nil
+}
+
 // begin checks the format and deletes what expired while nobody looked.
 func (e *Embedded) begin() (rev int64, next time.Time, err error) {
 	err = e.db.Update(func(tx *bbolt.Tx) error {
-		m := tx.Bucket(bucketMeta)
-		if m == nil || tx.Bucket(bucketItems) == nil || tx.Bucket(bucketTTL) == nil {
-			return errors.New("it is no store of headrace")
-		}
-		switch f := number(m.Get(keyFormat)); {
-		case f > storeFormat:
-			return fmt.Errorf("it was written by a newer headrace (format %d, this version knows %d)", f, storeFormat)
-		case f < 1:
-			return errors.New("it has no format version")
+		if err := checkStore(tx); err != nil {
+			return err
 		}
 		t := begin(tx)
 		if err := t.expire(time.Now()); err != nil {

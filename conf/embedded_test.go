@@ -2,6 +2,7 @@ package conf
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -118,10 +119,22 @@ func TestEmbeddedRefusesNewerFormat(t *testing.T) {
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenEmbedded(dir); err == nil || !strings.Contains(err.Error(), "written by a newer headrace (format 2, this version knows 1)") {
+	path := filepath.Join(dir, storeFile)
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const newer = "written by a newer headrace (format 2, this version knows 1)"
+	if _, err := OpenEmbedded(dir); err == nil || !strings.Contains(err.Error(), newer) {
 		t.Errorf("a newer store: %v", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, storeFile), []byte("no database"), 0o600); err != nil {
+	if _, err := ReadEmbedded(dir); err == nil || !strings.Contains(err.Error(), newer) {
+		t.Errorf("reading a newer store: %v", err)
+	}
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("a newer store was changed: %v", err)
+	}
+	if err := os.WriteFile(path, []byte("no database"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := OpenEmbedded(dir); err == nil || !strings.Contains(err.Error(), "cannot open store") {

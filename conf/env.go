@@ -154,12 +154,12 @@ func isJSONNumber(s string) bool {
 
 // substituteTree does it in the strings and keys of a parsed document, in
 // place. path names the value in missing.
-func substituteTree(v any, path string, env Env, missing func(path string, err error)) any {
+func substituteTree(v any, path string, env Env, missing func(path string, m missingVar)) any {
 	switch v := v.(type) {
 	case string:
 		out, used, miss := substitute(v, env)
-		if len(miss) > 0 {
-			missing(path, missingError(miss))
+		for _, m := range miss {
+			missing(path, m)
 		}
 		if !used {
 			return v
@@ -175,9 +175,10 @@ func substituteTree(v any, path string, env Env, missing func(path string, err e
 			p := joinPath(path, k)
 			v[k] = substituteTree(x, p, env, missing)
 			key, used, miss := substitute(k, env)
-			if len(miss) > 0 {
-				missing(p, missingError(miss))
-			} else if used && key != k {
+			for _, m := range miss {
+				missing(p, m)
+			}
+			if len(miss) == 0 && used && key != k {
 				renamed[k] = key
 			}
 		}

@@ -15,7 +15,8 @@ type Problem struct {
 	ID     string // of the resource
 	Field  string // key path, "deployment.admin.admin_listen.port"
 	Reason string
-	Warn   bool // nothing was refused
+	Unset  string // the environment variable that has no value, where that is all
+	Warn   bool   // nothing was refused
 }
 
 // Error writes "file:line: routes "1": field: reason", leaving out what is not known.

@@ -69,6 +69,7 @@ func (e *Engine) WriteMetrics(w io.Writer) {
 	}
 	e.writePlugins(w)
 	metrics.WriteProcessMetrics(w)
+	metrics.WriteFDMetrics(w)
 }
 
 // writePlugins prints the series of long-lived values of plugins.

@@ -155,15 +155,21 @@ func (b *buffer) String() string {
 // start runs headrace with args; its output goes to the files NAME.out and
 // NAME.err.
 func (s *state) start(name string, args ...string) (*process, error) {
+	c := s.limited(args)
+	c.Dir = s.abs(".")
+	// What testscript sets with env is in s.ts only.
+	c.Env = s.environ()
+	return s.launch(name, c)
+}
+
+// launch is start for a command that is ready to run.
+func (s *state) launch(name string, c *exec.Cmd) (*process, error) {
 	p := &process{
-		cmd:  s.limited(args),
+		cmd:  c,
 		out:  &buffer{filepath.Join(s.env.WorkDir, name+".out")},
 		err:  &buffer{filepath.Join(s.env.WorkDir, name+".err")},
 		done: make(chan struct{}),
 	}
-	p.cmd.Dir = s.abs(".")
-	// What testscript sets with env is in s.ts only.
-	p.cmd.Env = s.environ()
 	for _, f := range []struct {
 		b *buffer
 		w *io.Writer

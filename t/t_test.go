@@ -78,7 +78,9 @@ func (r runner) Run() int {
 			return 1
 		}
 	} else {
-		build := exec.Command("go", "build", "-o", binary, "headrace")
+		// As it ships: Go's own resolver, not the C library's.
+		build := exec.Command("go", "build", "-trimpath", "-o", binary, "headrace")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		build.Stdout, build.Stderr = os.Stderr, os.Stderr
 		if err := build.Run(); err != nil {
 			fmt.Fprintln(os.Stderr, "cannot build headrace:", err)

@@ -2,13 +2,11 @@ package admin
 
 import (
 	"bytes"
-	"encoding/json"
 	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/valyala/fasthttp"
-	"go.yaml.in/yaml/v3"
 
 	"headrace/conf"
 )
@@ -69,7 +67,7 @@ func (c *call) document() {
 	b = append(b, '}')
 	if bytes.HasPrefix(c.ctx.Request.Header.Peek("Accept"), []byte(typeYAML)) {
 		c.ctx.SetContentType(typeYAML)
-		c.ctx.SetBody(yamlOf(b))
+		c.ctx.SetBody(mustParse(b).appendYAML(nil, 0))
 		return
 	}
 	reply(c.ctx, 200, b)
@@ -96,41 +94,6 @@ func (c *call) showList(kind conf.Kind, list *value) *value {
 		maskValue(c.Registry, res, item)
 	}
 	return list
-}
-
-// yamlOf writes JSON as YAML. Keys come out sorted, integers digit by digit.
-func yamlOf(raw []byte) []byte {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		panic("BUG: " + err.Error())
-	}
-	out, err := yaml.Marshal(yamlValue(v))
-	if err != nil {
-		panic("BUG: " + err.Error())
-	}
-	return out
-}
-
-func yamlValue(v any) any {
-	switch x := v.(type) {
-	case map[string]any:
-		for k := range x {
-			x[k] = yamlValue(x[k])
-		}
-	case []any:
-		for i := range x {
-			x[i] = yamlValue(x[i])
-		}
-	case json.Number:
-		if n, err := x.Int64(); err == nil {
-			return n
-		}
-		f, _ := x.Float64()
-		return f
-	}
-	return v
 }
 
 // replaceDocument answers a PUT, by the rules of gateway.md 2.2 in their order.
