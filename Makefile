@@ -18,7 +18,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 RACE := ./sse ./lb ./driver/... ./conf/... ./engine/... ./plugin/... ./bench
 
 .DEFAULT_GOAL := build
-.PHONY: build run test check lint deps docs race t fuzz bench budget load cover clean help setup
+.PHONY: build run test check lint deps docs race t live fuzz bench budget load cover clean help setup
 
 build: ## build ./headrace
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o headrace .
@@ -56,6 +56,9 @@ race: ## tests under the race detector, where several goroutines meet
 
 t: ## scripts against the built binary; RUN=name picks some
 	$(GO) test -count=1 -timeout $(TIMEOUT) $(if $(RUN),-run '$(RUN)') ./t/...
+
+live: ## ask the real providers whose keys are in the environment (CONTRIBUTING.md)
+	HEADRACE_LIVE=1 $(GO) test -count=1 -v -run '^TestLive$$' ./t
 
 fuzz: ## every fuzz target for FUZZTIME (10s) each
 	@grep -rE --include='*_test.go' -o '^func Fuzz[A-Za-z0-9_]+' . | sort | \

@@ -75,16 +75,16 @@ func check(w io.Writer, config string, files []string) (bad int) {
 		}
 	}
 	registry := engine.NewRegistry(all.Specs(), enabled)
-	n := 0
+	n, groups := 0, registry.Groups()
 	for _, f := range files {
-		n += checkFile(registry, f, say)
+		n += checkFile(registry, groups, f, say)
 	}
 	fmt.Fprintf(w, "%d resources checked, %d errors\n", n, bad)
 	return bad
 }
 
 // checkFile checks one resource file and returns how many items it has.
-func checkFile(r *engine.Registry, path string, say func(conf.Problem)) int {
+func checkFile(r *engine.Registry, groups *engine.Groups, path string, say func(conf.Problem)) int {
 	items, problems, err := conf.ReadLocated(path, os.LookupEnv)
 	if err != nil {
 		sayError(say, err)
@@ -94,7 +94,7 @@ func checkFile(r *engine.Registry, path string, say func(conf.Problem)) int {
 		say(p)
 	}
 	for _, it := range items {
-		for _, f := range r.CheckItem(it.Item) {
+		for _, f := range append(r.CheckItem(it.Item), groups.Add(it.Item)...) {
 			say(conf.Problem{File: path, Line: it.Line, Kind: it.Kind, ID: it.ID, Field: f.Field, Reason: f.Text, Warn: f.Level == engine.Warned})
 		}
 	}

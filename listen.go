@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -26,6 +26,7 @@ type server struct {
 	path   string // what to show behind the address
 	srv    *fasthttp.Server
 	ln     net.Listener
+	raw    net.Listener // the socket itself
 }
 
 func (s *server) close() {
@@ -44,11 +45,13 @@ func (s *server) close() {
 func (g *gateway) listenSide() error {
 	c := g.cfg
 	if addr := c.Headrace.MockListen; addr != "" {
-		g.mock = bench.New(bench.Options{Gap: 20 * time.Millisecond})
-		if err := g.mock.Start(addr); err != nil {
+		ln, err := g.bind(addr)
+		if err != nil {
 			return fmt.Errorf("cannot listen for the mock provider (headrace.mock.listen): %w", err)
 		}
-		g.addServer(server{name: "mock", addr: g.mock.Addr().String()})
+		g.mock = bench.New(bench.Options{Gap: 20 * time.Millisecond})
+		g.addServer(server{name: "mock", addr: ln.Addr().String(), raw: ln})
+		go g.mock.Serve(ln) // until it is closed
 	}
 	if p := c.Prometheus; p.EnableExportServer {
 		h := admin.Metrics(p.ExportURI, g.writeMetrics)
@@ -82,11 +85,11 @@ func (g *gateway) listenSide() error {
 func (g *gateway) listen(ctx context.Context) error {
 	c := g.cfg
 	for _, l := range c.APISIX.NodeListen {
-		ln, err := listenOn(l.Addr())
+		ln, err := g.bind(l.Addr())
 		if err != nil {
 			return fmt.Errorf("cannot listen for traffic (apisix.node_listen): %w", err)
 		}
-		g.addServer(server{name: "traffic", addr: ln.Addr().String()})
+		g.addServer(server{name: "traffic", addr: ln.Addr().String(), raw: ln})
 		go func() {
 			if err := g.engine.Serve(ln); err != nil {
 				g.failed <- fmt.Errorf("cannot serve traffic: %w", err)
@@ -97,7 +100,10 @@ func (g *gateway) listen(ctx context.Context) error {
 		return err
 	}
 	if c.APISIX.EnableAdmin && (g.store != nil || g.document != nil) {
-		return g.serve("admin", "deployment.admin.admin_listen", c.Deployment.Admin.Listen.Addr(), "/apisix/admin", g.adminAPI().Handler, g.adminTLS)
+		g.api = new(atomic.Pointer[admin.API])
+		g.api.Store(g.adminAPI())
+		h := func(ctx *fasthttp.RequestCtx) { g.api.Load().Handler(ctx) }
+		return g.serve("admin", "deployment.admin.admin_listen", c.Deployment.Admin.Listen.Addr(), "/apisix/admin", h, g.adminTLS)
 	}
 	return nil
 }
@@ -127,24 +133,15 @@ func (g *gateway) writeMetrics(w io.Writer) {
 	}
 }
 
-// listenOn binds an address as it is written: an IPv4 address stays one.
-func listenOn(addr string) (net.Listener, error) {
-	if ap, err := netip.ParseAddrPort(addr); err == nil && ap.Addr().Is4() {
-		return net.Listen("tcp4", addr)
-	}
-	return net.Listen("tcp", addr)
-}
-
 // serve binds addr and serves h there; wrap, if not nil, may put TLS around
 // the listener.
 func (g *gateway) serve(name, key, addr, path string, h fasthttp.RequestHandler, wrap func(net.Listener) (net.Listener, error)) error {
-	ln, err := listenOn(addr)
+	ln, err := g.bind(addr)
 	if err != nil {
 		return fmt.Errorf("cannot listen for the %s API (%s): %w", name, key, err)
 	}
-	scheme := "http"
+	scheme, plain := "http", ln
 	if wrap != nil {
-		plain := ln
 		if ln, err = wrap(plain); err != nil {
 			plain.Close()
 			return err
@@ -154,7 +151,7 @@ func (g *gateway) serve(name, key, addr, path string, h fasthttp.RequestHandler,
 		}
 	}
 	srv := admin.NewServer(h, g.log)
-	g.addServer(server{name: name, scheme: scheme, addr: ln.Addr().String(), path: path, srv: srv, ln: ln})
+	g.addServer(server{name: name, scheme: scheme, addr: ln.Addr().String(), path: path, srv: srv, ln: ln, raw: plain})
 	go func() {
 		if err := srv.Serve(ln); err != nil {
 			g.failed <- fmt.Errorf("cannot serve the %s API: %w", name, err)

@@ -42,11 +42,11 @@ func (g *gateway) listenTLS(ctx context.Context) error {
 func (g *gateway) bindTLS() error {
 	s := g.cfg.APISIX.SSL
 	for _, l := range s.Listen {
-		ln, err := listenOn(l.Addr())
+		ln, err := g.bind(l.Addr())
 		if err != nil {
 			return fmt.Errorf("cannot listen for TLS (apisix.ssl.listen): %w", err)
 		}
-		g.addServer(server{name: "tls", scheme: "https", addr: ln.Addr().String()})
+		g.addServer(server{name: "tls", scheme: "https", addr: ln.Addr().String(), raw: ln})
 		go func() {
 			if err := g.engine.ServeTLS(ln, engine.TLSOptions{Protocols: s.Protocols, SessionTickets: s.SessionTickets, FallbackSNI: s.FallbackSNI}); err != nil {
 				g.failed <- fmt.Errorf("cannot serve TLS: %w", err)

@@ -45,6 +45,7 @@ traffic to port 9080.
   headrace serve                 gateway with the Admin API and an embedded store
   headrace serve -c config.yaml  the same with a configuration file
   headrace check -c config.yaml  says what is wrong with a configuration, offline
+  headrace streams               what is being streamed through a running gateway
   headrace mock                  a provider that needs no key, for trying and testing
 
 "headrace -c FILE" is "headrace serve -c FILE".`,
@@ -59,7 +60,7 @@ traffic to port 9080.
 		},
 	}
 	root.Flags().StringVarP(&config, "config", "c", "", "configuration file (config.yaml); serve with it")
-	root.AddCommand(serveCommand(), checkCommand(), bench.NewMockCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), streamsCommand(), bench.NewMockCommand(), versionCommand())
 	return root
 }
 

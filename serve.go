@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,7 @@ import (
 	"headrace/conf"
 	"headrace/conf/etcd"
 	"headrace/engine"
+	"headrace/engine/admin"
 	"headrace/plugin/all"
 	"headrace/plugin/logfile"
 )
@@ -68,6 +70,10 @@ type gateway struct {
 	errors    *logfile.File // nil: standard error
 	mock      *bench.Mock
 	servers   []server
+	inherited sockets                    // not bound yet
+	before    *predecessor               // nil: this process succeeds none
+	program   string                     // what a successor is started from
+	api       *atomic.Pointer[admin.API] // nil: there is none
 	serversMu sync.Mutex
 	failed    chan error
 }
@@ -78,14 +84,17 @@ func serve(ctx context.Context, o serveOptions) error {
 		ctx = context.Background()
 	}
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2)
 	defer signal.Stop(signals)
 
 	cfg, warnings, err := conf.Load(o.config, os.LookupEnv)
 	if err != nil {
 		return err
 	}
-	g := &gateway{cfg: cfg, failed: make(chan error, 8)}
+	g := &gateway{cfg: cfg, failed: make(chan error, 8), program: findProgram(), before: newPredecessor()}
+	if g.inherited, err = inherit(); err != nil {
+		return err
+	}
 	defer g.close()
 	err = g.start(ctx, o, warnings, signals)
 	if errors.Is(err, errInterrupted) {
@@ -94,7 +103,9 @@ func serve(ctx context.Context, o serveOptions) error {
 	if err != nil {
 		return err
 	}
+	g.closeInherited()
 	g.banner(os.Stdout, o.hint)
+	g.before.ready()
 	return g.wait(signals)
 }
 
@@ -149,6 +160,9 @@ func (g *gateway) openSource(seeds []string) error {
 	}
 	switch g.provider {
 	case conf.ProviderEmbedded:
+		if err := g.before.takeStore(); err != nil {
+			return err
+		}
 		store, err := conf.OpenEmbedded(g.cfg.Headrace.DataDir)
 		if err != nil {
 			return err
@@ -249,7 +263,7 @@ func (g *gateway) follow(ctx context.Context, signals <-chan os.Signal) error {
 		case err := <-ended:
 			return fmt.Errorf("cannot load the configuration: %w", err)
 		case s := <-signals:
-			if s != syscall.SIGUSR1 {
+			if ends(s) {
 				return errInterrupted
 			}
 		}
@@ -270,6 +284,13 @@ func (g *gateway) wait(signals <-chan os.Signal) error {
 				}
 				g.log.Info("log files reopened")
 				continue
+			}
+			if s == syscall.SIGUSR2 {
+				if err := g.upgrade(); err != nil {
+					g.log.Error("upgrade: nothing has changed", "err", err)
+					continue
+				}
+				return g.retire(signals)
 			}
 			return g.shutdown(signals, s)
 		}

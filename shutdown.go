@@ -34,12 +34,27 @@ func (g *gateway) shutdown(signals <-chan os.Signal, first os.Signal) error {
 			}
 			return nil
 		case s := <-signals:
-			if s != syscall.SIGUSR1 {
+			if ends(s) {
 				cancel()
 			}
 		}
 	}
 }
+
+// retire leaves everything to a successor that serves already: its sockets
+// are the same, so that none of them is ever closed. Clients that are
+// connected here get one more answer each, or the end of their stream.
+func (g *gateway) retire(signals <-chan os.Signal) error {
+	g.log.Warn("upgrade: the successor serves, this process ends with its last stream")
+	g.engine.StopAccepting()
+	for _, s := range g.listening() {
+		s.close()
+	}
+	return g.shutdown(signals, syscall.SIGTERM)
+}
+
+// ends tells the signals that want the process to end.
+func ends(s os.Signal) bool { return s == syscall.SIGTERM || s == syscall.SIGINT }
 
 // ready says why the gateway should get no traffic.
 func (g *gateway) ready() error {
@@ -58,7 +73,7 @@ func (g *gateway) pause(signals <-chan os.Signal, d time.Duration) bool {
 		case <-timer.C:
 			return true
 		case s := <-signals:
-			if s != syscall.SIGUSR1 {
+			if ends(s) {
 				return false
 			}
 		}

@@ -3,8 +3,8 @@
 // misbehaves on request.
 //
 // The mock answers in the public shapes of OpenAI (chat completions,
-// responses, embeddings, models) and Anthropic (messages), plain and
-// streamed. What it does beyond that is scripted: by headers of the request
+// responses, embeddings, models), Anthropic (messages) and Amazon Bedrock
+// (Converse), plain and streamed. What it does beyond that is scripted: by headers of the request
 // (x-mock-gap: 20ms), by query parameters (?mock-gap=20ms) or by flags of the
 // process (--gap 20ms). Keys lists them all.
 package bench

@@ -18,6 +18,7 @@ const (
 	responses
 	embeddings
 	messages
+	converse
 	models
 )
 
@@ -44,6 +45,7 @@ type exchange struct {
 	size    int64
 	end     string // "" while under way
 	ev      []byte // the event being built
+	payload []byte // of a frame
 	scratch []byte
 }
 
@@ -129,6 +131,11 @@ func (x *exchange) classify() {
 	case x.r.method == "GET" || x.r.method == "HEAD":
 	case strings.HasSuffix(p, "/v1/messages"):
 		x.proto = messages
+	case strings.HasSuffix(p, "/converse"), strings.HasSuffix(p, "/converse-stream"):
+		x.proto = converse
+		x.ask.stream = strings.HasSuffix(p, "-stream")
+		// Frames have no lines.
+		x.sc.eol, x.sc.comments, x.sc.bom, x.sc.stamp = "", 0, false, false
 	case strings.HasSuffix(p, "/responses"):
 		x.proto = responses
 	case strings.HasSuffix(p, "/embeddings"):
@@ -136,7 +143,7 @@ func (x *exchange) classify() {
 	case strings.HasSuffix(p, "/chat/completions"), object && len(x.ask.messages) > 0:
 		x.proto = chat
 	}
-	x.stream = x.ask.stream && (x.proto == chat || x.proto == responses || x.proto == messages)
+	x.stream = x.ask.stream && (x.proto == chat || x.proto == responses || x.proto == messages || x.proto == converse)
 	if x.r.fixture != "" {
 		x.stream = path.Ext(x.r.fixture) == ".sse"
 	}
@@ -199,6 +206,8 @@ func (x *exchange) answer() error {
 		return x.responses(status)
 	case messages:
 		return x.messages(status)
+	case converse:
+		return x.converse(status)
 	case embeddings:
 		return x.plain(status, x.embeddings())
 	case models:
@@ -239,8 +248,15 @@ func (x *exchange) appendAll(b []byte) []byte {
 
 // errorBody is an error as the protocol's provider would write it.
 func (x *exchange) errorBody(status int, msg, typ string) []byte {
-	if x.proto == messages {
+	switch x.proto {
+	case messages:
 		return anthropicError(nil, status, msg, typ, x.id("req_"))
+	case converse:
+		if typ == "" {
+			typ = errorClass(status)
+		}
+		x.sc.headers = append(x.sc.headers[:len(x.sc.headers):len(x.sc.headers)], "x-amzn-ErrorType: "+typ)
+		return append(append([]byte(`{"message":`), quote(msg)...), '}')
 	}
 	return openAIError(nil, status, msg, typ)
 }

@@ -83,7 +83,9 @@ func (x *exchange) streamed(status int, produce func() error) error {
 	sc := &x.sc
 	ctype := sc.contentType
 	if ctype == "" {
-		ctype = "text/event-stream; charset=utf-8"
+		if ctype = "text/event-stream; charset=utf-8"; x.proto == converse {
+			ctype = "application/vnd.amazon.eventstream"
+		}
 	}
 	framing := sc.framing
 	if framing == "" {
@@ -147,7 +149,7 @@ func (x *exchange) head(status int, ctype string, length int64, framing string) 
 }
 
 // event sends one event: ev is a whole block with its blank line, lines ended
-// by LF.
+// by LF, or a frame.
 func (x *exchange) event(ev []byte) error {
 	x.events++
 	sc := &x.sc
@@ -168,7 +170,11 @@ func (x *exchange) event(ev []byte) error {
 		}
 	}
 	if sc.garbage == "event" && n == sc.garbageAt {
-		ev = []byte("data: {\"id\":\"broken\",\"choices\":[{\"delta\":{\"content\":\n\n")
+		if x.proto == converse {
+			ev[len(ev)-1] ^= 0xff // its checksum
+		} else {
+			ev = []byte("data: {\"id\":\"broken\",\"choices\":[{\"delta\":{\"content\":\n\n")
+		}
 	}
 	b := x.scratch[:0]
 	if n == 1 && sc.bom {
@@ -320,6 +326,11 @@ func (x *exchange) errorEvent() []byte {
 		}
 		return fmt.Appendf(nil, "event: error\ndata: {\"type\":\"error\",\"code\":%s,\"message\":%s,\"param\":null,\"sequence_number\":%d}\n\n",
 			quote(typ), quote(msg), x.events-1)
+	case converse:
+		if typ == "" {
+			typ = "internalServerException"
+		}
+		return exception(typ, msg)
 	}
 	return append(append([]byte("data: "), openAIError(nil, 500, msg, typ)...), "\n\n"...)
 }

@@ -102,7 +102,7 @@ var Keys = []Key{
 	{"big-head", "N", "add N bytes of headers", number(func(s *script) *int { return &s.bigHead })},
 	{"framing", "HOW", "end of the body: chunked, length or close", choice(func(s *script) *string { return &s.framing }, "chunked", "length", "close")},
 	{"no-usage", "1", "never report token usage", boolean(func(s *script) *bool { return &s.noUsage })},
-	{"no-done", "1", "leave out the last event ([DONE], response.completed, message_stop)", boolean(func(s *script) *bool { return &s.noDone })},
+	{"no-done", "1", "leave out the last event ([DONE], response.completed, message_stop, messageStop with metadata)", boolean(func(s *script) *bool { return &s.noDone })},
 	{"error-event", "N", "event N is an error, the stream ends with it", number(func(s *script) *int { return &s.errorEvent })},
 	{"big-event", "N", "the first content event has N bytes of text", number(func(s *script) *int { return &s.bigEvent })},
 	{"crlf", "1", "end lines of events with CRLF (\"cr\": with a lone CR)", func(s *script, v string) error {

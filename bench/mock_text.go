@@ -103,6 +103,15 @@ func (a *ask) read(body []byte) bool {
 			a.tools = val
 		case "tool_choice":
 			a.toolChoice = val
+		case "toolConfig":
+			eachField(val, func(key string, val []byte) {
+				switch key {
+				case "tools":
+					a.tools = val
+				case "toolChoice":
+					a.toolChoice = val
+				}
+			})
 		case "encoding_format":
 			a.base64 = string(val) == `"base64"`
 		case "dimensions":

@@ -17,15 +17,7 @@ func (x *exchange) tool() *tool {
 	if len(x.ask.tools) == 0 || (x.sc.tool == "" && len(x.ask.toolChoice) == 0) {
 		return nil
 	}
-	type function struct {
-		Name        string          `json:"name"`
-		Parameters  json.RawMessage `json:"parameters"`
-		InputSchema json.RawMessage `json:"input_schema"`
-	}
-	var offers []struct {
-		function
-		Function function `json:"function"` // OpenAI chat nests them
-	}
+	var offers []offer
 	if json.Unmarshal(x.ask.tools, &offers) != nil || len(offers) == 0 {
 		return nil
 	}
@@ -33,32 +25,58 @@ func (x *exchange) tool() *tool {
 	if name == "" {
 		var mode string
 		var choice struct {
-			Type     string   `json:"type"`
-			Name     string   `json:"name"`
-			Function function `json:"function"`
+			Type string `json:"type"`
+			offer
+			Any  *struct{} `json:"any"`
+			Tool function  `json:"tool"`
 		}
 		if json.Unmarshal(x.ask.toolChoice, &mode) != nil {
 			json.Unmarshal(x.ask.toolChoice, &choice)
 		}
-		switch name = choice.Name + choice.Function.Name; {
+		switch name = choice.name() + choice.Tool.Name; {
 		case name != "":
-		case mode == "required" || choice.Type == "any":
-			name = offers[0].Name + offers[0].Function.Name
+		case mode == "required" || choice.Type == "any" || choice.Any != nil:
+			name = offers[0].name()
 		default:
 			return nil
 		}
 	}
 	t := &tool{name: name, args: `{"input":"from the mock"}`}
 	for _, o := range offers {
-		f := o.Function
-		if f.Name == "" {
-			f = o.function
-		}
-		if f.Name == name {
-			t.args = sample(append(f.Parameters, f.InputSchema...))
+		if o.name() == name {
+			t.args = sample(o.schema())
 		}
 	}
 	return t
+}
+
+// offer is an element of the client's tools in any of the protocols.
+type offer struct {
+	function
+	Function function `json:"function"` // OpenAI chat nests them
+	ToolSpec struct {
+		Name        string `json:"name"`
+		InputSchema struct {
+			JSON json.RawMessage `json:"json"`
+		} `json:"inputSchema"`
+	} `json:"toolSpec"` // and so does Bedrock
+}
+
+type function struct {
+	Name        string          `json:"name"`
+	Parameters  json.RawMessage `json:"parameters"`
+	InputSchema json.RawMessage `json:"input_schema"`
+}
+
+func (o *offer) name() string { return o.Name + o.Function.Name + o.ToolSpec.Name }
+
+func (o *offer) schema() []byte {
+	for _, s := range []json.RawMessage{o.Function.Parameters, o.Function.InputSchema, o.Parameters, o.InputSchema} {
+		if s != nil {
+			return s
+		}
+	}
+	return o.ToolSpec.InputSchema.JSON
 }
 
 // sample makes arguments that fit a JSON schema of the usual kind.

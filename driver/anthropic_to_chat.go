@@ -8,20 +8,25 @@ type anthropicToChat struct{}
 
 func (anthropicToChat) Pair() (client, provider Proto) { return AnthropicMessages, OpenAIChat }
 
-// stopReason translates a finish_reason, whose text it gets.
-func stopReason(finish []byte) string {
+// stopReason translates a finish_reason, whose text it gets; called says that
+// the answer has calls. OpenAI itself stops with "stop" behind a call that
+// tool_choice has named, Gemini behind any call of a stream.
+func stopReason(finish []byte, called bool) string {
 	switch string(finish) {
 	case "length":
 		return "max_tokens"
 	case "tool_calls", "function_call":
 		return "tool_use"
+	case "stop":
+		if called {
+			return "tool_use"
+		}
 	}
 	return "end_turn"
 }
 
 // appendFaultBody appends Anthropic's error object for OpenAI's.
-func appendFaultBody(dst, raw []byte) []byte {
-	f := readFault(raw)
+func appendFaultBody(dst []byte, f *fault) []byte {
 	dst = append(dst, `{"type":"error","error":{"type":`...)
 	switch {
 	case nonEmptyString(f.kind):
@@ -54,6 +59,7 @@ type chatTally struct {
 }
 
 func chatTallyOf(raw []byte) (t chatTally) {
+	var hit []byte
 	for m := membersOf(raw); m.next(); {
 		switch string(plainKey(m.key)) {
 		case "prompt_tokens":
@@ -70,7 +76,12 @@ func chatTallyOf(raw []byte) (t chatTally) {
 					t.creation, t.created = integer(d.val), KindOf(d.val) == Number
 				}
 			}
+		case "prompt_cache_hit_tokens": // DeepSeek
+			hit = m.val
 		}
+	}
+	if !t.details && KindOf(hit) == Number {
+		t.details, t.read = true, integer(hit)
 	}
 	t.input = max(0, t.input-t.read)
 	return t

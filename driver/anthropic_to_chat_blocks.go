@@ -26,6 +26,7 @@ type block struct {
 
 	id, name, input []byte // of a call; id of a result too
 	content         []byte // of a result
+	cited           []byte // of a text of Bedrock's: a list of objects with text
 	what            string // is wrong
 }
 

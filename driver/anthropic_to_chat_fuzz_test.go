@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"headrace/sse"
 )
 
 // checkStream holds a converted stream to the rules that a client of
@@ -77,26 +75,11 @@ func FuzzAnthropicStream(f *testing.F) {
 	} {
 		f.Add([]byte("data: "+s+"\n\nevent: ping\n\ndata: "+s+"\n\ndata:\ndata: [DONE]\n\n"), uint16(9), true)
 	}
+	f.Add([]byte("error: {\"message\":\"m\"}\n\ndata: [{\"error\":{}}]\n\nevent: error\ndata: x\n\n"), uint16(3), true)
+	f.Add([]byte("data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"id\":\"a\",\"function\":{\"name\":\"f\"}},{\"id\":\"b\",\"function\":{\"name\":\"f\"}}]},\"finish_reason\":\"error\"}]}\n\n"), uint16(3), true)
 	f.Add([]byte("data: {\ndata: \"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: [DONE]\n\n"), uint16(0), false)
 	f.Fuzz(func(t *testing.T, stream []byte, cut uint16, clean bool) {
-		var st ConvState
-		st.names.append(nil, []byte(`"a.b"`))
-		out := convertAll(anthropicToChat{}, &st, stream, min(int(cut), len(stream)))
-		checkStream(t, out)
-		if most := 1000 + 40*len(stream); len(out) > most {
-			t.Errorf("%d bytes out of %d", len(out), len(stream))
-		}
-		st.Reset()
-		if again := convertAll(anthropicToChat{}, &st, stream); !bytes.Equal(again, out) && !bytes.Contains(stream, []byte("a_b_")) {
-			t.Errorf("split at %d: %s\nwhole: %s", cut, out, again)
-		}
-		st.Reset()
-		checkBroken := anthropicToChat{}.AppendEvent(nil, sse.Event{Data: stream}, &st)
-		for _, ev := range split(t, anthropicToChat{}.AppendEnd(checkBroken, clean, &st), len(checkBroken)+1<<10) {
-			if !json.Valid(ev.Data) {
-				t.Errorf("%s", ev.Data)
-			}
-		}
+		fuzzStream(t, anthropicToChat{}, stream, cut, clean, 40, func(st *ConvState) { st.names.append(nil, []byte(`"a.b"`)) }, checkStream)
 	})
 }
 
@@ -116,7 +99,7 @@ func FuzzAnthropicRequest(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		if out := fuzzRequest(t, anthropicToChat{}, raw, 10); out != nil {
+		if out := fuzzRequest(t, anthropicToChat{}, new(ConvState), raw, 10); out != nil {
 			checkTwin(t, raw, out)
 		}
 	})

@@ -7,25 +7,17 @@ import (
 
 var errNoChoices = errors.New("no choices in response")
 
-// AppendResponse implements Converter. Error objects become Anthropic's,
-// whatever the status; a refusal (400 and up) in a form of the provider's own
-// is passed on.
+// AppendResponse implements Converter. Errors become Anthropic's, whatever the
+// status; a refusal (400 and up) in a form that is not known is passed on.
 func (anthropicToChat) AppendResponse(dst, body []byte, status int, st *ConvState) ([]byte, bool, error) {
-	doc := document(body)
-	if k := KindOf(doc); k != Object && k != Array {
-		return dst, false, nil
-	}
-	var d chatDoc
-	d.read(doc)
-	if isFault(d.fault) {
-		return appendFaultBody(dst, d.fault), true, nil
-	}
-	choice := firstOf(d.choices)
-	if KindOf(choice) != Object {
-		if status >= 400 {
-			return dst, false, nil
-		}
+	d, c, f, kind := answerOf(body, status)
+	switch {
+	case kind == failedAnswer:
+		return appendFaultBody(dst, &f), true, nil
+	case kind == emptyAnswer && status < 400:
 		return dst, false, errNoChoices
+	case kind != wholeAnswer:
+		return dst, false, nil
 	}
 	dst = append(dst, `{"id":`...)
 	dst = appendStringOr(dst, d.id)
@@ -36,10 +28,10 @@ func (anthropicToChat) AppendResponse(dst, body []byte, status int, st *ConvStat
 		dst = appendStringOr(dst, d.model)
 	}
 	dst = append(dst, `,"content":[`...)
-	c := readChoice(choice)
-	dst = appendBlocks(dst, readSaid(c.message), st)
+	said := readSaid(c.message)
+	dst = appendBlocks(dst, said, st)
 	dst = append(dst, `],"stop_reason":"`...)
-	dst = append(dst, stopReason(trimmed(c.finish))...)
+	dst = append(dst, stopReason(trimmed(c.finish), firstOf(said.calls) != nil)...)
 	dst = append(dst, `","usage":`...)
 	t := chatTallyOf(d.usage)
 	dst = t.appendTo(dst, t.details, t.created)

@@ -40,6 +40,7 @@ func TestAnthropicResponse(t *testing.T) {
 	for from, to := range map[string]string{"stop": "end_turn", "length": "max_tokens", "content_filter": "end_turn", "tool_calls": "tool_use", "function_call": "tool_use", "x": "end_turn"} {
 		g("finish_reason", `{"message":{},"finish_reason":"`+from+`"}`, empty, to)
 	}
+	g("finish_reason", `{"message":{"content":"a"},"finish_reason":"tool_calls"}`, text("a"), "tool_use")
 	call := func(id, name, args string) string {
 		return `{"type":"tool_use","id":"` + id + `","name":"` + name + `","input":` + args + `}`
 	}
@@ -50,6 +51,10 @@ func TestAnthropicResponse(t *testing.T) {
 	}
 	g("T: an 54", `{"message":{"tool_calls":[{"id":null,"function":null},1,null,{"function":{"name":"f","arguments":" [1, 2] "}}]}}`, call("", "", "{}")+","+call("", "f", "[1, 2]"), "end_turn")
 	g("an object", `{"message":{"tool_calls":[{"id":"t","function":{"name":"f","arguments":{"a":1}}}]}}`, call("t", "f", `{"a":1}`), "end_turn")
+
+	// as OpenAI stops behind a call that tool_choice has named
+	g("stop behind a call", `{"message":{"tool_calls":[{"id":"t","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"stop"}`, call("t", "f", `{}`), "tool_use")
+	g("cut in a call", `{"message":{"tool_calls":[{"id":"t","function":{"name":"f","arguments":"{"}}]},"finish_reason":"length"}`, call("t", "f", `{}`), "max_tokens")
 
 	u := func(mark, usage, want string) {
 		t.Helper()
@@ -62,6 +67,9 @@ func TestAnthropicResponse(t *testing.T) {
 	u("T: an 8", `{"prompt_tokens":7,"completion_tokens":8,"prompt_tokens_details":{"cached_tokens":9,"cache_creation_input_tokens":2}}`, `{"input_tokens":0,"output_tokens":8,"cache_read_input_tokens":9,"cache_creation_input_tokens":2}`)
 	u("T: an 8", `{"prompt_tokens_details":{"cached_tokens":null,"cache_creation_input_tokens":null}}`, `{"input_tokens":0,"output_tokens":0,"cache_read_input_tokens":0}`)
 
+	u("DeepSeek", `{"prompt_tokens":7,"completion_tokens":8,"prompt_cache_hit_tokens":5,"prompt_cache_miss_tokens":2}`, `{"input_tokens":2,"output_tokens":8,"cache_read_input_tokens":5}`)
+	u("DeepSeek, both", `{"prompt_cache_hit_tokens":5,"prompt_tokens":7,"completion_tokens":8,"prompt_tokens_details":{"cached_tokens":4}}`, `{"input_tokens":3,"output_tokens":8,"cache_read_input_tokens":4}`)
+
 	failed := func(kind, message string) string {
 		return `{"type":"error","error":{"type":"` + kind + `","message":"` + message + `"}}`
 	}
@@ -69,6 +77,18 @@ func TestAnthropicResponse(t *testing.T) {
 	f("T: an 9", `{"error":{"message":"m","type":null,"code":"c"},"choices":[{}]}`, failed("c", "m"))
 	f("T: an 9", `{"error":{"message":1}}`, failed("api_error", ""))
 	f("T: an 9", `{"error":"m"}`, failed("api_error", "m"))
+	f("Google", `[{"error":{"code":404,"message":"m","status":"NOT_FOUND"}}]`, failed("404", "m"))
+	f("OpenRouter", `{"id":"c1","choices":[{"message":{"content":"a"},"finish_reason":"error","error":{"code":502,"message":"m"}}]}`, failed("502", "m"))
+	f("finish_reason error", `{"choices":[{"message":{"content":"a"},"finish_reason":"error","error":null}]}`, failed("api_error", "error: the provider did not finish its answer"))
+	f("DeepSeek", `{"choices":[{"message":{"content":"a"},"finish_reason":"insufficient_system_resource"}]}`, failed("overloaded_error", "insufficient_system_resource: the provider did not finish its answer"))
+	for _, body := range []string{`{"object":"error","message":"m","type":"t","code":404}`, `[{"type":"t","message":"m"}]`} {
+		if got, ok, err := convert(body, 404); !ok || err != nil || got != failed("t", "m") {
+			t.Errorf("%s: %s %v %v", body, got, ok, err)
+		}
+		if _, ok, err := convert(body, 200); ok || err == nil {
+			t.Errorf("%s is no answer: %v %v", body, ok, err)
+		}
+	}
 	f("no id", `{"choices":[{}]}`, `{"id":"","type":"message","role":"assistant","model":"","content":[`+empty+`],"stop_reason":"end_turn","usage":`+zero+`}`)
 
 	st.Model = []byte(`llm"m`)

@@ -44,7 +44,7 @@ func (anthropicToChat) AppendEvent(dst []byte, ev sse.Event, st *ConvState) []by
 	if s.stopped {
 		return dst
 	}
-	c, kind := chunkOf(ev)
+	c, f, kind := chunkOf(ev)
 	switch kind {
 	case otherChunk:
 		return dst
@@ -53,36 +53,48 @@ func (anthropicToChat) AppendEvent(dst []byte, ev sse.Event, st *ConvState) []by
 	case lastChunk:
 		return s.finish(dst)
 	case faultChunk:
-		s.stopped = true
-		dst = append(dst, "event: error\ndata: "...)
-		dst = appendFaultBody(dst, c.fault)
-		return append(dst, "\n\n"...)
+		return s.fail(dst, &f)
 	}
-	if s.pending {
+	choice := firstOf(c.choices)
+	switch {
+	case s.pending:
+		// The report may come behind more chunks without one: Azure's
+		// verdicts, the second finish_reason of OpenRouter.
 		if !s.counts {
-			s.count(c.usage, true)
+			if s.count(c.usage, true); !s.counts {
+				return dst
+			}
 		}
 		return s.stop(dst)
-	}
-	if !s.started {
+	case !s.started:
+		if choice == nil && !nonEmptyString(c.id) {
+			return dst // Azure begins with a verdict on the prompt
+		}
 		s.started = true
 		dst = appendStringOr(append(dst, messageStart...), c.id)
 		dst = appendStringOr(append(dst, `,"type":"message","role":"assistant","model":`...), c.model)
 		dst = append(dst, `,"content":[],"usage":{"input_tokens":0,"output_tokens":0}}}`+"\n\n"...)
 	}
-	if choice := firstOf(c.choices); choice != nil {
-		dst = s.choice(dst, choice, &c, st)
+	if choice == nil {
+		return dst
+	}
+	return s.choice(dst, choice, &c, st)
+}
+
+// AppendEnd implements Converter: a stream that ended without [DONE] is as
+// complete as one with it if it has a finish_reason. Ollama has none behind an
+// error.
+func (anthropicToChat) AppendEnd(dst []byte, clean bool, st *ConvState) []byte {
+	if s := &st.toMessages; clean && s.pending {
+		return s.finish(dst)
 	}
 	return dst
 }
 
-// AppendEnd implements Converter: a stream that ended without [DONE] is as
-// complete as one with it.
-func (anthropicToChat) AppendEnd(dst []byte, clean bool, st *ConvState) []byte {
-	if !clean {
-		return dst
-	}
-	return st.toMessages.finish(dst)
+// fail appends the error event that ends a stream.
+func (s *messageStream) fail(dst []byte, f *fault) []byte {
+	s.stopped = true
+	return append(appendFaultBody(append(dst, "event: error\ndata: "...), f), "\n\n"...)
 }
 
 // choice appends the events of choices[0].
@@ -106,25 +118,28 @@ func (s *messageStream) choice(dst, raw []byte, c *chatDoc, st *ConvState) []byt
 	for e := elementsOf(said.calls); e.next(); {
 		dst = s.call(dst, readCall(e.val), st)
 	}
+	if f, failed := what.failure(); failed {
+		return s.fail(dst, &f)
+	}
 	if reason := trimmed(what.finish); len(reason) > 0 && string(reason) != "null" {
 		dst = s.end(dst)
-		s.pending, s.reason = true, stopReason(reason)
+		s.pending, s.reason = true, stopReason(reason, len(s.calls.list) > 0)
 		s.count(c.usage, false)
 	}
 	return dst
 }
 
 func (s *messageStream) call(dst []byte, c chatCall, st *ConvState) []byte {
-	if KindOf(c.index) != Number {
-		return dst
-	}
-	block, ok := s.calls.of(c.index)
+	block, ok := s.calls.of(&c)
 	if !ok {
+		if !c.begins() {
+			return dst
+		}
 		dst = s.begin(dst, callBlock)
 		dst = c.appendBlock(dst, st)
 		dst = append(dst, `,"input":{}}}`+"\n\n"...)
 		block = s.index
-		s.calls.put(c.index, block)
+		s.calls.add(&c, block)
 	}
 	if nonEmptyString(c.arguments) {
 		dst = appendDelta(dst, block, `{"type":"input_json_delta","partial_json":`, c.arguments)
@@ -171,17 +186,16 @@ func (s *messageStream) finish(dst []byte) []byte {
 	}
 	if !s.pending {
 		dst = s.end(dst)
-		s.reason, s.usage, s.counts = "end_turn", chatTally{}, true
+		s.reason, s.usage = "end_turn", chatTally{}
 	}
 	return s.stop(dst)
 }
 
-// stop appends message_delta and message_stop.
+// stop appends message_delta and message_stop. There is always usage, if only
+// zeros: Anthropic's own clients break where it is missing.
 func (s *messageStream) stop(dst []byte) []byte {
 	s.stopped = true
-	dst = append(append(append(dst, messageDelta...), s.reason...), `"}`...)
-	if s.counts {
-		dst = s.usage.appendTo(append(dst, `,"usage":`...), s.usage.read > 0, s.late && s.usage.created)
-	}
+	dst = append(append(append(dst, messageDelta...), s.reason...), `"},"usage":`...)
+	dst = s.usage.appendTo(dst, s.usage.read > 0, s.late && s.usage.created)
 	return append(append(dst, "}\n\n"...), messageStop...)
 }

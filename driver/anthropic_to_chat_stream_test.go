@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"headrace/sse"
 )
 
 // streamed converts a stream of data lines, one chunk a line.
@@ -24,7 +26,7 @@ func TestAnthropicStream(t *testing.T) {
 			}
 			all.WriteString("event: " + ev.Type + "\ndata: " + w + "\n\n")
 		}
-		if got := streamed(new(ConvState), true, lines...); got != all.String() {
+		if got := streamed(new(ConvState), true, append(lines, "[DONE]")...); got != all.String() {
 			t.Errorf("%s:\n got %s\nwant %s", mark, got, all.String())
 		}
 	}
@@ -59,7 +61,9 @@ func TestAnthropicStream(t *testing.T) {
 		start, block("0", text), part("0", say(`a\n\u00e9`)), over("0"), last("end_turn", zero), stop)
 	f("T: pc 16, 20", in(delta(`{"role":"assistant","content":""}`), delta(`{"content":null}`), done), start, last("end_turn", zero), stop)
 	f("row 1, any chunk", in(`{"id":"c1","model":"m"}`, done), start, last("end_turn", zero), stop)
-	f("row 1, nothing known", in(`{"choices":[]}`), strings.NewReplacer(`"c1"`, `""`, `"m"`, `""`).Replace(start), last("end_turn", zero), stop)
+	f("row 1, nothing known", in(`{"choices":[]}`, `{"id":"","model":"","choices":[],"prompt_filter_results":[]}`))
+	f("row 1, behind a verdict", in(`{"id":"","model":"","choices":[],"prompt_filter_results":[]}`, delta(`{"content":"a"}`)),
+		start, block("0", text), part("0", say("a")), over("0"), last("end_turn", zero), stop)
 	f("T: an 30", in(delta(`{"reasoning_content":"x"}`), delta(`{"reasoning":"y"}`), delta(`{"reasoning_content":"","reasoning":null,"content":"a"}`), delta(`{"reasoning_content":"z"}`)),
 		start, block("0", think), part("0", `{"type":"thinking_delta","thinking":"x"}`), part("0", `{"type":"thinking_delta","thinking":"y"}`), over("0"),
 		block("1", text), part("1", say("a")), over("1"), block("2", think), part("2", `{"type":"thinking_delta","thinking":"z"}`), over("2"), last("end_turn", zero), stop)
@@ -71,12 +75,22 @@ func TestAnthropicStream(t *testing.T) {
 		delta(`{"tool_calls":[{"index":1,"function":{"name":"g","arguments":"{}"}},{"index":0,"function":{"arguments":":1}"}}]}`),
 		finish(`"tool_calls"`), done),
 		start, block("0", text), part("0", say("a")), over("0"), block("1", `{"type":"tool_use","id":"t0","name":"f","input":{}}`), part("1", args(`{\"a\"`)),
-		over("1"), block("2", `{"type":"tool_use","id":"","name":"g","input":{}}`), part("2", args(`{}`)), part("1", args(`:1}`)), over("2"), last("tool_use", ""), stop)
-	f("row 4, no index", in(delta(`{"tool_calls":[{"id":"t0","function":{"name":"f"}},{"index":null},1,null]}`)), start, last("end_turn", zero), stop)
+		over("1"), block("2", `{"type":"tool_use","id":"","name":"g","input":{}}`), part("2", args(`{}`)), part("1", args(`:1}`)), over("2"), last("tool_use", zero), stop)
+	call := func(i, id, name string) string {
+		return block(i, `{"type":"tool_use","id":"`+id+`","name":"`+name+`","input":{}}`)
+	}
+	f("row 4, no index", in(delta(`{"tool_calls":[{"function":{"arguments":"lost"}},{"index":null},1,null,{"id":"t0"}]}`)), start, last("end_turn", zero), stop)
+	f("Gemini: no index, stop", in(delta(`{"tool_calls":[{"id":"t0","function":{"name":"f","arguments":"{}"}}]}`), delta(`{"tool_calls":[{"id":"t1","function":{"name":"f","arguments":"{}"}},{"id":"t1","function":{"name":"f","arguments":" "}},{"function":{"arguments":" "}},{"function":{"name":"g"}},{"function":{"name":"g"}}]}`), finish(`"stop"`)),
+		start, call("0", "t0", "f"), part("0", args(`{}`)), over("0"), call("1", "t1", "f"), part("1", args(`{}`)), part("1", args(` `)), part("1", args(` `)), over("1"),
+		call("2", "", "g"), over("2"), call("3", "", "g"), over("3"), last("tool_use", zero), stop)
+	f("Ollama: index 0 for all", in(delta(`{"tool_calls":[{"index":0,"id":"t0","function":{"name":"f","arguments":"{}"}}]}`), delta(`{"tool_calls":[{"index":0,"id":"t1","function":{"name":"f","arguments":"{}"}}]}`), delta(`{"tool_calls":[{"index":0,"id":"t1","function":{"name":"f","arguments":" "}},{"index":0,"function":{"name":"f","arguments":" "}}]}`)),
+		start, call("0", "t0", "f"), part("0", args(`{}`)), over("0"), call("1", "t1", "f"), part("1", args(`{}`)), part("1", args(` `)), part("1", args(` `)), over("1"), last("end_turn", zero), stop)
+	f("vLLM: an id for every part", in(delta(`{"tool_calls":[{"index":0,"id":"t0","function":{"name":"f"}}]}`), delta(`{"tool_calls":[{"index":0,"id":"t1","function":{"arguments":"{"}},{"index":0,"id":"t2","function":{"name":null,"arguments":"}"}},{"index":0,"id":"t3","function":{"name":"","arguments":" "}}]}`), finish(`"length"`)),
+		start, call("0", "t0", "f"), part("0", args(`{`)), part("0", args(`}`)), part("0", args(` `)), over("0"), last("max_tokens", zero), stop)
 	f("text after a call", in(delta(`{"tool_calls":[{"index":3.0,"id":"t0"}]}`), delta(`{"content":"a"}`), delta(`{"tool_calls":[{"index":3,"function":{"arguments":"x"}}]}`)),
 		start, block("0", `{"type":"tool_use","id":"t0","name":"","input":{}}`), over("0"), block("1", text), part("1", say("a")), part("0", args("x")), over("1"), last("end_turn", zero), stop)
 	f("T: an 31", in(delta(`{"content":"a"}`), chunk(`{"delta":{"content":"b"},"finish_reason":"length"}`), done),
-		start, block("0", text), part("0", say("a")), part("0", say("b")), over("0"), last("max_tokens", ""), stop)
+		start, block("0", text), part("0", say("a")), part("0", say("b")), over("0"), last("max_tokens", zero), stop)
 	for reason, want := range map[string]string{`" stop\n"`: "end_turn", `"content_filter"`: "end_turn", `"function_call"`: "tool_use", `"new"`: "end_turn", `"l\u0065ngth"`: "max_tokens"} {
 		f("row 5 "+reason, in(finish(reason), report), start, last(want, used), stop)
 	}
@@ -85,11 +99,12 @@ func TestAnthropicStream(t *testing.T) {
 	}
 	both := `{"id":"c1","model":"m","choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":6,"prompt_tokens_details":{"cached_tokens":0,"cache_creation_input_tokens":4}}}`
 	f("T: an 32, usage with the finish", in(both, report, done), start, last("end_turn", `,"usage":{"input_tokens":5,"output_tokens":6}`), stop)
-	f("T: an 32", in(finish(`"stop"`), `{"choices":[],"usage":null}`, report, done), start, last("end_turn", ""), stop)
-	f("row 6, later content", in(finish(`"stop"`), delta(`{"content":"late"}`), done), start, last("end_turn", ""), stop)
+	f("T: an 32", in(finish(`"stop"`), report, delta(`{}`), done), start, last("end_turn", used), stop)
+	f("usage behind chunks without", in(finish(`"stop"`), `{"choices":[],"usage":null}`, finish(`"stop"`), report, done), start, last("end_turn", used), stop)
+	f("row 6, later content", in(finish(`"stop"`), delta(`{"content":"late"}`), done), start, last("end_turn", zero), stop)
 	f("usage", in(finish(`"stop"`), `{"usage":{"prompt_tokens":3,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":9,"cache_creation_input_tokens":4}}}`),
 		start, last("end_turn", `,"usage":{"input_tokens":0,"output_tokens":1,"cache_read_input_tokens":9,"cache_creation_input_tokens":4}`), stop)
-	f("T: an 34", in(finish(`"stop"`), done, done, report, delta(`{"content":"late"}`), `{"error":"late"}`, "ping|{}"), start, last("end_turn", ""), stop)
+	f("T: an 34", in(finish(`"stop"`), done, done, report, delta(`{"content":"late"}`), `{"error":"late"}`, "ping|{}"), start, last("end_turn", zero), stop)
 	f("T: an 53", in(delta(`{"content":"a"}`), done, report), start, block("0", text), part("0", say("a")), over("0"), last("end_turn", zero), stop)
 	f("row 10", in(done))
 	f("row 10, later chunks count", in(done, delta(`{}`)), start, last("end_turn", zero), stop)
@@ -107,7 +122,14 @@ func TestAnthropicStream(t *testing.T) {
 	f("error as a string", in(`{"error":"m"}`), failed("api_error", "m"))
 	f("error with a number", in(`{"error":{"code":429,"type":null,"message":{}}}`), failed("429", ""))
 	f("error by name", in(`error|{"error":{}}`), failed("api_error", ""))
-	f("error by name alone", in(`error|`+delta(`{"content":"a"}`)))
+	f("error by name alone", in(`error|{"message":"m","type":"t"}`, delta(`{"content":"a"}`)), failed("t", "m"))
+	f("error by name alone, no JSON", in("error|a \"b\""), failed("api_error", `a \"b\"`))
+	f("error in an array", in(delta(`{"content":"a"}`), `[{"error":{"code":503,"message":"m"}}]`), start, block("0", text), part("0", say("a")), failed("503", "m"))
+	f("no error in an array", in(`[{"error":null}]`, `[{}]`, `[1]`, `[`+delta(`{"content":"a"}`)+`]`))
+	f("error in a choice", in(chunk(`{"delta":{"content":"a"},"finish_reason":"stop","error":{"code":502,"message":"m"}}`), report), start, block("0", text), part("0", say("a")), failed("502", "m"))
+	f("finish_reason error", in(chunk(`{"delta":{"content":""},"finish_reason":" error"}`), report), start, failed("api_error", "error: the provider did not finish its answer"))
+	f("DeepSeek: no resources", in(delta(`{"content":"a"}`), finish(`"insufficient_system_resource"`), report),
+		start, block("0", text), part("0", say("a")), failed("overloaded_error", "insufficient_system_resource: the provider did not finish its answer"))
 	f("no error", in(`{"id":"c1","model":"m","error":null}`, `{"error":""}`, `{"error":0}`), start, last("end_turn", zero), stop)
 	f("error after the finish", in(finish(`"stop"`), `{"error":"m"}`), start, failed("api_error", "m"))
 	f("only choices[0]", in(chunk(`{"delta":{"content":"a"}},{"delta":{"content":"b"}}`), chunk(`1`), chunk(`{"delta":[]}`)),
@@ -125,13 +147,53 @@ func TestAnthropicStreamBroken(t *testing.T) {
 	if st.Ended() {
 		t.Error("a broken stream has ended")
 	}
-	if streamed(&st, false, `{"choices":[]}`); !st.Ended() {
-		t.Error("a complete stream has not ended")
+	for lines, whole := range map[string]bool{
+		chunk: true,
+		`{"id":"c1","choices":[{"delta":{"content":"a"}}]}`:         false,
+		`{"id":"c1","choices":[{"delta":{},"finish_reason":null}]}`: false,
+	} {
+		st.Reset()
+		if got := streamed(&st, true, lines); strings.Contains(got, "message_stop") != whole || st.Ended() != whole {
+			t.Errorf("%s, and no more: %s", lines, got)
+		}
 	}
 	st.Reset()
 	if got := streamed(&st, true); got != "" {
 		t.Errorf("something came of nothing: %s", got)
 	}
+}
+
+// llama.cpp's error is no event by the standard.
+func TestFaultField(t *testing.T) {
+	for stream, want := range map[string]string{
+		"error: {\"message\":\"m\"}\n\n":              `error|{"message":"m"}`,
+		"error: {\"message\":\"m\"}\r\nid: 1\r\n\r\n": `error|{"message":"m"}`,
+		"error: \n\n":                          `error|`,
+		"error: {}\ndata: {\"id\":\"c1\"}\n\n": `|{"id":"c1"}`,
+		": error: {}\n\n":                      "nothing",
+		"event: error\n\n":                     "nothing",
+		"errors: {}\n\n":                       "nothing",
+	} {
+		for _, ev := range blocks(stream) {
+			got := "nothing"
+			if ev = FaultField(ev); ev.Data != nil {
+				got = string(ev.Name) + "|" + string(ev.Data)
+			}
+			if got != want {
+				t.Errorf("%q: %s, want %s", stream, got, want)
+			}
+		}
+	}
+}
+
+func blocks(stream string) (list []sse.Event) {
+	var sc sse.Scanner
+	sc.Init(1 << 20)
+	sc.Reset([]byte(stream))
+	for sc.Next() {
+		list = append(list, sc.Event())
+	}
+	return list
 }
 
 // Renamed tools are called by the client's names (T: an 61, 62).
@@ -164,12 +226,12 @@ func TestAnthropicStreamManyCalls(t *testing.T) {
 	b.WriteString(`]}}]}`)
 	var st ConvState
 	got := streamed(&st, true, b.String())
-	starts, blocks := strings.Count(got, "event: content_block_start"), len(st.toMessages.calls.few)+len(st.toMessages.calls.many)
+	starts, blocks := strings.Count(got, "event: content_block_start"), len(st.toMessages.calls.list)
 	if starts != blocks || blocks < 100 {
 		t.Errorf("%d starts, %d blocks", starts, blocks)
 	}
 	st.Reset()
-	if st.toMessages.calls.many != nil || len(st.toMessages.calls.few) != 0 {
+	if st.toMessages.calls.latest != nil || len(st.toMessages.calls.list) != 0 {
 		t.Error("calls are left over")
 	}
 }

@@ -2,66 +2,33 @@ package driver
 
 import (
 	"bytes"
-	"os"
 	"testing"
 
 	"headrace/sse"
 )
 
-// deltaEvents are the events that streams consist of.
-var deltaEvents = []struct {
-	name string
-	data string
-}{
-	{"text", `{"id":"chatcmpl-9x","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-2024-08-06","system_fingerprint":"fp_1","choices":[{"index":0,"delta":{"content":" token"},"logprobs":null,"finish_reason":null}],"usage":null}`},
-	{"thinking", `{"id":"chatcmpl-9x","object":"chat.completion.chunk","created":1700000000,"model":"deepseek-reasoner","choices":[{"index":0,"delta":{"content":null,"reasoning_content":" \u4f60\n"},"finish_reason":null}]}`},
-	{"arguments", `{"id":"chatcmpl-9x","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\":"}}]},"finish_reason":null}]}`},
+// deltaEvents are the events that streams of chunks consist of.
+func deltaEvents() (list []sse.Event) {
+	for _, data := range []string{
+		`{"id":"chatcmpl-9x","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-2024-08-06","system_fingerprint":"fp_1","choices":[{"index":0,"delta":{"content":" token"},"logprobs":null,"finish_reason":null}],"usage":null}`,
+		`{"id":"chatcmpl-9x","object":"chat.completion.chunk","created":1700000000,"model":"deepseek-reasoner","choices":[{"index":0,"delta":{"content":null,"reasoning_content":" \u4f60\n"},"finish_reason":null}]}`,
+		`{"id":"chatcmpl-9x","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\":"}}]},"finish_reason":null}]}`,
+	} {
+		list = append(list, sse.Event{Data: []byte(data)})
+	}
+	return list
 }
+
+// deltaNames are what the events of each protocol's stream are about.
+var deltaNames = [...]string{"text", "thinking", "arguments", "ping"}
 
 // TestBudgetAnthropic holds that a conversion allocates nothing once buffers
 // have grown: neither for the events of a stream nor for requests and answers.
 func TestBudgetAnthropic(t *testing.T) {
-	if underRace {
-		t.Skip("the race detector allocates")
-	}
-	var (
-		c   anthropicToChat
-		st  ConvState
-		dst []byte
-	)
-	f := func(name string, do func()) {
-		t.Helper()
-		do()
-		if n := testing.AllocsPerRun(100, do); n != 0 {
-			t.Errorf("%s: %v allocations", name, n)
-		}
-	}
-	for _, e := range deltaEvents {
-		ev := sse.Event{Data: []byte(e.data)}
-		f(e.name, func() { dst = c.AppendEvent(dst[:0], ev, &st) })
-	}
-	stream, err := os.ReadFile("testdata/anthropic_to_chat/tools/stream.sse")
-	if err != nil {
-		t.Fatal(err)
-	}
-	events := split(t, stream, 1<<20)
-	f("whole stream", func() {
-		st.Reset()
-		dst = dst[:0]
-		for _, ev := range events {
-			dst = c.AppendEvent(dst, ev, &st)
-		}
-		dst = c.AppendEnd(dst, true, &st)
-	})
-	body := load(t, twinBodies[1])
-	f("request", func() {
-		st.Reset()
-		dst, _ = c.Request(dst[:0], body, &st)
-	})
-	answer := []byte(chatAnswer)
-	f("answer", func() { dst, _, _ = c.AppendResponse(dst[:0], answer, 200, &st) })
+	budgetEvents(t, anthropicToChat{}, 0, fresh, deltaEvents()...)
+	budgetExchanges(t, anthropicToChat{}, 0, "anthropic_to_chat", "stream.sse", eventsOf, "text", "thinking", "error")
 	in := compile(t, `{"provider":"openai","auth":{}}`)
-	f("Converter", func() { in.Route(AnthropicMessages); in.Converter(AnthropicMessages) })
+	budget(t, "Converter", 0, func() { in.Route(AnthropicMessages); in.Converter(AnthropicMessages) })
 }
 
 // A schema or a conversation that is as deep and wide as it may be takes time
@@ -82,8 +49,8 @@ func TestAnthropicDeep(t *testing.T) {
 }
 
 func BenchmarkAnthropicEvent(b *testing.B) {
-	for _, e := range deltaEvents {
-		b.Run(e.name, func(b *testing.B) { benchEvent(b, anthropicToChat{}, new(ConvState), sse.Event{Data: []byte(e.data)}) })
+	for i, ev := range deltaEvents() {
+		b.Run(deltaNames[i], func(b *testing.B) { benchEvent(b, anthropicToChat{}, ev, fresh) })
 	}
 }
 

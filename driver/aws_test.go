@@ -64,7 +64,7 @@ func TestBedrockShape(t *testing.T) {
 	f("limit is forced", limit, `{"inferenceConfig":{"temperature":1.0,"maxTokens":9},"messages":[]}`, `{"inferenceConfig":{"temperature":1.0,"maxTokens":5,"topP":1},"messages":[]}`)
 	f("limit over null", limit, `{"messages":[],"inferenceConfig":null}`, `{"messages":[],"inferenceConfig":{"maxTokens":5,"topP":1}}`)
 	f("limit over options", `,"options":{"inferenceConfig":{"maxTokens":1}}`+limit, `{"messages":[]}`, `{"messages":[],"inferenceConfig":{"maxTokens":5,"topP":1}}`)
-	if _, refuse := compile(t, bedrockConfig+`}`).Route(OpenAIChat); refuse != "provider bedrock does not support openai-chat protocol (supported: bedrock-converse)" { // T: br 7
+	if _, refuse := compile(t, bedrockConfig+`}`).Route(AnthropicMessages); refuse != "provider bedrock does not support anthropic-messages protocol (supported: bedrock-converse)" { // T: br 7
 		t.Error(refuse)
 	}
 }

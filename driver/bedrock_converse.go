@@ -6,6 +6,15 @@ import "headrace/sse"
 // AWS event frames: Name is the frame's :event-type, Data its payload.
 type bedrockConverse struct{ base }
 
+// ErrorHeader names the header in which a provider that speaks p tells the class
+// of an error, "" where the body tells it. The SDKs of AWS read nothing else.
+func ErrorHeader(p Proto) string {
+	if p == BedrockConverse {
+		return "x-amzn-errortype"
+	}
+	return ""
+}
+
 func (bedrockConverse) Match(path []byte, b *Body) bool {
 	return (endsWith(path, conversePath) || endsWith(path, streamPath)) && hasList(b, "messages")
 }

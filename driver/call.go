@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"headrace/driver/wire"
@@ -23,6 +24,8 @@ type ServiceConfig struct {
 	Path     string // where the endpoint has none; empty: "/"
 	Header   Pairs  // credentials, in clear or as references
 	Query    Pairs  // the same; the endpoint's own query wins
+	// ContentType is what the bodies sent are; empty: application/json.
+	ContentType string
 	// Timeout bounds connecting, sending and each wait, and the call as a
 	// whole; zero: nothing is bounded.
 	Timeout   time.Duration
@@ -33,8 +36,8 @@ type ServiceConfig struct {
 	PoolSize    int           // zero: wire's default
 }
 
-// Service is a model service or the like, compiled: POST, JSON both ways, and
-// nothing of the client's request in it. It is immutable and may be used by
+// Service is a model service, a log server or the like, compiled: POST, and
+// nothing of the client's request in its head. It is immutable and may be used by
 // any number of calls at once.
 type Service struct {
 	// Broken says why no call can be made: a secret cannot be resolved. It
@@ -77,10 +80,14 @@ func NewService(client *wire.Client, cfg *ServiceConfig, resolve func(string) (s
 	if err := in.compileHead(&Auth{Header: cfg.Header, Query: cfg.Query}, r); err != nil {
 		return nil, err
 	}
+	tail := string(in.tail)
+	if cfg.ContentType != "" {
+		tail = strings.TrimSuffix(tail, contentLength) + "content-type: " + cfg.ContentType + "\r\ncontent-length: "
+	}
 	s := &Service{
 		Broken:   r.broken,
 		addr:     net.JoinHostPort(in.ep.host, strconv.Itoa(in.ep.portOf())),
-		head:     append(in.starts[OpenAIChat], in.tail...),
+		head:     append(in.starts[OpenAIChat], tail...),
 		timeouts: wire.Timeouts{Connect: cfg.Timeout, Send: cfg.Timeout, Read: cfg.Timeout},
 	}
 	s.Identity = sha256.Sum256(fmt.Appendf(nil, "%t %s\n%s", in.ep.plain, s.addr, s.head))
@@ -92,6 +99,9 @@ func NewService(client *wire.Client, cfg *ServiceConfig, resolve func(string) (s
 	}
 	return s, nil
 }
+
+// Addr is the service's host and port.
+func (s *Service) Addr() string { return s.addr }
 
 // EndpointPath judges an endpoint as NewService does and returns its path, "" if
 // it has none.

@@ -69,6 +69,11 @@ func TestServiceSends(t *testing.T) {
 		}
 	}
 
+	if _, _, err := newService(t, &ServiceConfig{Endpoint: srv.URL + "/log", ContentType: "text/plain"}).Do(&c, []byte("a\nb"), 100); err != nil ||
+		got != "POST /log map[Content-Length:[3] Content-Type:[text/plain]] a\nb" {
+		t.Errorf("%v, sent %s", err, got)
+	}
+
 	f := func(endpoint, path, want string) {
 		t.Helper()
 		var c Call

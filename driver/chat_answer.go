@@ -17,35 +17,74 @@ const (
 	otherChunk chunkKind = iota // nothing
 	pingChunk
 	dataChunk
-	faultChunk // fault says what went wrong
-	lastChunk  // [DONE]
+	faultChunk
+	lastChunk // [DONE]
 )
 
-// chunkOf reads an event of a stream.
-func chunkOf(ev sse.Event) (c chatDoc, kind chunkKind) {
+// chunkOf reads an event of a stream; f says what went wrong.
+func chunkOf(ev sse.Event) (c chatDoc, f fault, kind chunkKind) {
 	named := false
 	switch string(ev.Name) {
 	case "", "message":
 	case "ping":
-		return c, pingChunk
+		return c, f, pingChunk
 	case "error":
 		named = true
 	default:
-		return c, otherChunk
+		return c, f, otherChunk
 	}
 	data := bytes.TrimSpace(ev.Data)
 	if string(data) == "[DONE]" {
-		return c, lastChunk
+		return c, f, lastChunk
 	}
+	doc := unwrapped(data)
+	whole := c.read(doc)
 	switch {
-	case !c.read(data):
-		return c, otherChunk
-	case c.failed():
-		return c, faultChunk
+	case whole && isFault(c.fault):
+		return c, readFault(c.fault), faultChunk
+	case named && whole:
+		return c, readFault(doc), faultChunk
 	case named:
-		return c, otherChunk
+		return c, fault{message: AppendString(nil, data)}, faultChunk
+	case !whole || data[0] == '[':
+		return c, f, otherChunk
 	}
-	return c, dataChunk
+	return c, f, dataChunk
+}
+
+// answerKind says what the body of an answer is to a converter.
+type answerKind uint8
+
+const (
+	strangeAnswer answerKind = iota // not of this protocol
+	failedAnswer
+	emptyAnswer // without a choice
+	wholeAnswer
+)
+
+// answerOf reads a whole answer: its first choice, or what went wrong.
+func answerOf(body []byte, status int) (d chatDoc, c chatChoice, f fault, kind answerKind) {
+	doc := document(body)
+	if k := KindOf(doc); k != Object && k != Array {
+		return d, c, f, strangeAnswer
+	}
+	doc = unwrapped(doc)
+	d.read(doc)
+	choice := firstOf(d.choices)
+	switch {
+	case isFault(d.fault):
+		return d, c, readFault(d.fault), failedAnswer
+	case KindOf(choice) == Object:
+	case status >= 400 && isBareFault(doc):
+		return d, c, readFault(doc), failedAnswer
+	default:
+		return d, c, f, emptyAnswer
+	}
+	c = readChoice(choice)
+	if f, failed := c.failure(); failed {
+		return d, c, f, failedAnswer
+	}
+	return d, c, f, wholeAnswer
 }
 
 // chatDoc is what counts in a whole answer or in one chunk of a stream.
@@ -77,12 +116,9 @@ func (d *chatDoc) read(data []byte) bool {
 	return i < len(m.p) && m.p[i] == '}' && skipSpace(m.p, i+1) == len(m.p)
 }
 
-// failed tells whether there is an error.
-func (d *chatDoc) failed() bool { return KindOf(d.fault) == Object || nonEmptyString(d.fault) }
-
 // chatChoice is an element of choices: of a whole answer with a message, of a
 // chunk with a delta.
-type chatChoice struct{ message, delta, finish []byte }
+type chatChoice struct{ message, delta, finish, fault []byte }
 
 func readChoice(raw []byte) (c chatChoice) {
 	for m := membersOf(raw); m.next(); {
@@ -93,6 +129,8 @@ func readChoice(raw []byte) (c chatChoice) {
 			c.delta = m.val
 		case "finish_reason":
 			c.finish = m.val
+		case "error":
+			c.fault = m.val
 		}
 	}
 	return c
@@ -133,8 +171,12 @@ func reasoningOf(content, plain []byte) []byte {
 	return nil
 }
 
-// chatCall is an element of tool_calls.
+// chatCall is an element of tool_calls, of a stream a piece of one.
 type chatCall struct{ index, id, name, arguments []byte }
+
+// begins tells whether a call may begin with c where none is known that it goes
+// on with.
+func (c *chatCall) begins() bool { return KindOf(c.index) == Number || nonEmptyString(c.name) }
 
 func readCall(raw []byte) (c chatCall) {
 	for m := membersOf(raw); m.next(); {

@@ -24,31 +24,30 @@ func takesBudget(model []byte) bool {
 	return false
 }
 
-// effort is a reasoning_effort of OpenAI's in Anthropic's terms. Budgets mirror
-// those that ai-proxy.md section 4.1.3 takes for the same effort.
+// effort is a reasoning_effort in Anthropic's terms. Budgets mirror those that
+// ai-proxy.md section 4.1.3 takes for the same effort.
 type effort struct {
 	name   string // "": as the model likes
 	budget int64  // 0: no thinking
 }
 
-func effortOf(raw []byte) (e effort, ok bool) {
-	for _, known := range [...]struct {
-		openAI string
-		effort
-	}{
-		{"none", effort{}},
-		{"minimal", effort{"low", 0}},
-		{"low", effort{"low", 1024}},
-		{"medium", effort{"medium", 2048}},
-		{"high", effort{"high", 4096}},
-		{"xhigh", effort{"xhigh", 8192}},
-		{"max", effort{"max", 16384}},
-	} {
-		if isText(raw, known.openAI) {
-			return known.effort, true
-		}
+// effortOf translates a word of OpenAI's.
+func effortOf(word string) effort {
+	switch word {
+	case "minimal":
+		return effort{"low", 0}
+	case "low":
+		return effort{word, 1024}
+	case "medium":
+		return effort{word, 2048}
+	case "high":
+		return effort{word, 4096}
+	case "xhigh":
+		return effort{word, 8192}
+	case "max":
+		return effort{word, 16384}
 	}
-	return effort{}, false
+	return effort{} // none
 }
 
 // output writes how long the answer may be, how much is thought for it and
@@ -56,21 +55,11 @@ func effortOf(raw []byte) (e effort, ok bool) {
 // forced to call a tool, nor where it has called one: then it wants its earlier
 // thoughts back, for which OpenAI's protocol has no place.
 func (q *messagesRequest) output(forced bool) {
-	limit := q.ofKind("max_completion_tokens", "a number", Number)
-	if raw := q.ofKind("max_tokens", "a number", Number); limit == nil {
-		limit = raw
-	}
-	var e effort
-	raw := q.get("reasoning_effort")
-	if raw != nil {
-		var ok bool
-		if e, ok = effortOf(raw); !ok {
-			q.fail("reasoning_effort", "it must be none, minimal, low, medium, high, xhigh or max")
-		}
-	}
+	limit, word := q.limit(), q.effort()
+	e := effortOf(word)
 	thinks := false
 	switch old := takesBudget(q.model); {
-	case raw == nil:
+	case word == "":
 	case old:
 		e.name = ""
 		if limit != nil { // half of it at least is for the answer
@@ -102,16 +91,17 @@ func (q *messagesRequest) output(forced bool) {
 		q.key("max_tokens")
 		q.dst = strconv.AppendInt(q.dst, defaultMaxTokens, 10)
 	}
-	if schema := q.schema(); schema != nil || e.name != "" {
+	if format := q.schema(); format != nil || e.name != "" {
 		q.key("output_config")
 		q.raw("{")
 		if e.name != "" {
 			q.text("effort", e.name)
 		}
-		if schema != nil {
+		if format != nil {
 			q.key("format")
-			q.raw(`{"type":"json_schema","schema":`)
-			q.dst = append(append(q.dst, schema...), '}')
+			q.raw(`{"type":"json_schema"`)
+			q.member("schema", lookup(format, "schema"))
+			q.raw("}")
 		}
 		q.raw("}")
 	}
@@ -121,30 +111,11 @@ func (q *messagesRequest) output(forced bool) {
 func (q *messagesRequest) midway() (results bool) {
 	for e := elementsOf(q.get("messages")); e.next(); {
 		switch m := readMessage(e.val); {
-		case isText(m.role, "tool"):
+		case m.role == toolRole:
 			results = true
-		case m.turn() == assistantTurn && !m.silent():
+		case m.role == assistantRole && !m.silent():
 			results = false
 		}
 	}
 	return results
-}
-
-// schema is what the answer must fit, nil for nothing.
-func (q *messagesRequest) schema() []byte {
-	format := q.get("response_format")
-	switch kind := lookup(format, "type"); {
-	case format == nil, isText(kind, "text"):
-	case isText(kind, "json_schema"):
-		schema := lookup(lookup(format, "json_schema"), "schema")
-		if KindOf(schema) == Object {
-			return schema
-		}
-		q.fail("response_format.json_schema.schema", "it must be an object")
-	case isText(kind, "json_object"):
-		q.fail("response_format", "Anthropic's API gives JSON for a json_schema only")
-	default:
-		q.fail("response_format", "its type must be text or json_schema")
-	}
-	return nil
 }

@@ -5,147 +5,33 @@ import (
 	"testing"
 )
 
-func TestChatRequestErrors(t *testing.T) {
-	f := func(raw, want string) {
+// What only this provider has no counterpart for.
+func TestNativeRequestErrors(t *testing.T) {
+	g := func(members, want string) {
 		t.Helper()
-		if got, err := convertedBy(t, chatToAnthropic{}, raw, new(ConvState)); errText(err) != want {
+		raw := `{"messages":[{"role":"user","content":"x"}],` + members + `}`
+		if got, err := convertedBy(t, chatToAnthropic{}, raw, new(ConvState)); errText(err) != "cannot convert "+want {
 			t.Errorf("%s: %s\n got %v\nwant %s", raw, got, err, want)
 		}
 	}
-	for _, raw := range []string{`{}`, `{"messages":null}`, `{"messages":[]}`, `{"messages":"x"}`, `{"messages":{"role":"user","content":"x"}}`, `[]`} {
-		f(raw, "missing messages")
-	}
-	g := func(members, want string) {
-		t.Helper()
-		f(`{"messages":[{"role":"user","content":"x"}],`+members+`}`, "cannot convert "+want)
-	}
-	const none = ": Anthropic's API has no counterpart"
-	g(`"n":2`, `n: Anthropic's API gives one answer`)
-	g(`"n":"1"`, `n: Anthropic's API gives one answer`)
-	g(`"logprobs":true`, `logprobs`+none)
-	g(`"top_logprobs":3`, `top_logprobs`+none)
-	g(`"logit_bias":{"50256":-100}`, `logit_bias`+none)
-	g(`"logit_bias":[]`, `logit_bias`+none)
-	g(`"seed":7`, `seed`+none)
-	g(`"seed":"0"`, `seed`+none)
-	g(`"frequency_penalty":0.1`, `frequency_penalty`+none)
-	g(`"presence_penalty":-1`, `presence_penalty`+none)
-	g(`"store":true`, `store`+none)
-	g(`"audio":{"voice":"alloy","format":"mp3"}`, `audio`+none)
-	g(`"prediction":{"type":"content","content":"x"}`, `prediction`+none)
-	g(`"web_search_options":{}`, `web_search_options`+none)
-	g(`"moderation":{}`, `moderation`+none)
-	g(`"modalities":["text","audio"]`, `modalities: Anthropic's API answers in text only`)
-	g(`"modalities":[]`, `modalities: Anthropic's API answers in text only`)
-	g(`"modalities":"text"`, `modalities: Anthropic's API answers in text only`)
-	g(`"functions":[]`, `functions: it is deprecated, use tools and tool_choice`)
-	g(`"function_call":"auto"`, `function_call: it is deprecated, use tools and tool_choice`)
-	g(`"top_k":5`, `"top_k": the field is not known`)
-	g(`"\u0074op_k\n":5`, `"top_k\n": the field is not known`)
-	g(`"`+strings.Repeat("a", 1000)+`":5`, `"`+strings.Repeat("a", 64)+`": the field is not known`)
-
-	g(`"model":1`, `model: it must be a string`)
-	g(`"max_tokens":"5"`, `max_tokens: it must be a number`)
-	g(`"max_completion_tokens":true`, `max_completion_tokens: it must be a number`)
-	g(`"temperature":"1"`, `temperature: it must be a number`)
-	g(`"top_p":[]`, `top_p: it must be a number`)
-	g(`"stop":5`, `stop: it must be a string or an array of strings`)
-	g(`"stop":["a",5]`, `stop: it must be a string or an array of strings`)
-	g(`"stop":[null]`, `stop: it must be a string or an array of strings`)
-	g(`"user":5`, `user: it must be a string`)
-	g(`"safety_identifier":{}`, `safety_identifier: it must be a string`)
-	g(`"stream":"yes"`, `stream: it must be a boolean`)
-	g(`"service_tier":"flex"`, `service_tier: Anthropic's API has auto and default only`)
-	g(`"service_tier":1`, `service_tier: Anthropic's API has auto and default only`)
-	g(`"reasoning_effort":"most"`, `reasoning_effort: it must be none, minimal, low, medium, high, xhigh or max`)
-	g(`"reasoning_effort":5`, `reasoning_effort: it must be none, minimal, low, medium, high, xhigh or max`)
-	g(`"model":"claude-haiku-4-5","reasoning_effort":"low","temperature":0.5`, `temperature: Anthropic's models take none below 1 together with reasoning_effort`)
-	g(`"reasoning_effort":"low","temperature":0`, `temperature: Anthropic's models take none below 1 together with reasoning_effort`)
-	g(`"response_format":{"type":"json_object"}`, `response_format: Anthropic's API gives JSON for a json_schema only`)
-	g(`"response_format":{"type":"grammar"}`, `response_format: its type must be text or json_schema`)
-	g(`"response_format":"text"`, `response_format: its type must be text or json_schema`)
-	g(`"response_format":{"type":"json_schema"}`, `response_format.json_schema.schema: it must be an object`)
-	g(`"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":true}}`, `response_format.json_schema.schema: it must be an object`)
-
-	g(`"tools":{}`, `tools: it must be an array`)
-	g(`"tools":[{"type":"custom","custom":{"name":"c"}}]`, `tools[0]: only the type function is supported`)
-	g(`"tools":[{"type":"function","function":{"name":"f"}},1]`, `tools[1]: only the type function is supported`)
-	g(`"tools":[{"function":{"name":"f"}}]`, `tools[0]: only the type function is supported`)
-	g(`"tools":[{"type":"function"}]`, `tools[0]: its name must be a string`)
-	g(`"tools":[{"type":"function","function":{"name":""}}]`, `tools[0]: its name must be a string`)
-	g(`"tools":[{"type":"function","function":{"name":"f","description":1}}]`, `tools[0]: its description must be a string`)
-	g(`"tools":[{"type":"function","function":{"name":"f","parameters":"{}"}}]`, `tools[0]: its parameters must be an object`)
-	g(`"tools":[{"type":"function","function":{"name":"f","strict":"yes"}}]`, `tools[0]: strict must be a boolean`)
-	const tools = `"tools":[{"type":"function","function":{"name":"f"}}],`
-	g(tools+`"parallel_tool_calls":0`, `parallel_tool_calls: it must be a boolean`)
-	g(tools+`"tool_choice":"any"`, `tool_choice: it must be none, auto, required, a function or allowed_tools`)
-	g(tools+`"tool_choice":{"type":"custom","custom":{"name":"c"}}`, `tool_choice: it must be none, auto, required, a function or allowed_tools`)
-	g(tools+`"tool_choice":{"type":"function"}`, `tool_choice.function.name: it must be a string`)
-	const allowed = `"tool_choice":{"type":"allowed_tools","allowed_tools":`
-	g(tools+allowed+`{"mode":"none","tools":[]}}`, `tool_choice.allowed_tools: it must have tools and a mode, which is auto or required`)
-	g(tools+allowed+`{"mode":"auto"}}`, `tool_choice.allowed_tools: it must have tools and a mode, which is auto or required`)
-	g(tools+allowed+`{"mode":"auto","tools":[{"type":"custom"}]}}`, `tool_choice.allowed_tools.tools: only functions are supported`)
-	g(tools+allowed+`{"mode":"auto","tools":[`+strings.Repeat(`{"function":{"name":"f"}},`, 128)+`{"function":{"name":"f"}}]}}`, `tool_choice.allowed_tools.tools: at most 128 are supported`)
-	g(tools+allowed+`{"mode":"auto","tools":[{"function":{"name":"g"}}]}}`, `tool_choice: there is no tool to choose`)
-	g(`"tool_choice":"required"`, `tool_choice: there is no tool to choose`)
-	g(`"tools":[],"tool_choice":{"type":"function","function":{"name":"f"}}`, `tool_choice: there is no tool to choose`)
-
-	m := func(message, want string) {
-		t.Helper()
-		f(`{"messages":[{"role":"user","content":"x"},`+message+`]}`, "cannot convert messages[1]"+want)
-	}
-	const role = `.role: it must be system, developer, user, assistant or tool`
-	m(`{"role":"function","name":"f","content":"x"}`, `.role: function is deprecated, use tool`)
-	m(`{"role":"critic","content":"x"}`, role)
-	m(`{"content":"x"}`, role)
-	m(`"x"`, role)
-	m(`null`, role)
-	m(`{"role":"user"}`, `.content: it must be a string or an array`)
-	m(`{"role":"user","content":{}}`, `.content: it must be a string or an array`)
-	m(`{"role":"system","content":1}`, `.content: it must be a string or an array`)
-	m(`{"role":"assistant","content":true}`, `.content: it must be a string or an array`)
-	m(`{"role":"tool","tool_call_id":"c","content":1}`, `.content: it must be a string or an array`)
-	m(`{"role":"tool","content":"x"}`, `.tool_call_id: it must be a string`)
-	m(`{"role":"assistant","function_call":{"name":"f","arguments":"{}"}}`, `.function_call: it is deprecated, use tool_calls`)
-	m(`{"role":"assistant","audio":{"id":"a"}}`, `.audio: Anthropic's API takes no audio`)
-	m(`{"role":"assistant","refusal":1}`, `.refusal: it must be a string`)
-	m(`{"role":"assistant","tool_calls":{}}`, `.tool_calls: it must be an array`)
-	call := func(s string) string { return `{"role":"assistant","tool_calls":[` + s + `]}` }
-	m(call(`{"id":"c","type":"custom","custom":{}}`), `.tool_calls[0]: only the type function is supported`)
-	m(call(`{"type":"function","function":{"name":"f","arguments":"{}"}}`), `.tool_calls[0]: it must have an id and a function's name`)
-	m(call(`{"id":"c","type":"function"}`), `.tool_calls[0]: it must have an id and a function's name`)
-	for _, args := range []string{`"x"`, `"{"`, `"[1]"`, `"null"`, `"{}{}"`, `{}`, `5`} {
-		m(call(`{"id":"c","function":{"name":"f"}},{"id":"c","function":{"name":"f","arguments":`+args+`}}`),
-			`.tool_calls[1].function.arguments: it must be a string with a JSON object`)
-	}
+	const tier = `service_tier: Anthropic's API has auto and default only`
+	g(`"service_tier":"flex"`, tier)
+	g(`"service_tier":1`, tier)
+	const temperature = `temperature: Anthropic's models take none below 1 together with reasoning_effort`
+	g(`"model":"claude-haiku-4-5","reasoning_effort":"low","temperature":0.5`, temperature)
+	g(`"reasoning_effort":"low","temperature":0`, temperature)
 	part := func(p, want string) {
 		t.Helper()
-		m(`{"role":"user","content":[{"type":"text","text":"a"},`+p+`]}`, `.content[1]`+want)
+		g(`"messages":[{"role":"user","content":[`+p+`]}]`, `messages[0].content[0]`+want)
 	}
-	const image = `.image_url.url: it must be an http or https URL, or a data URL in base64 with its media type`
-	const file = `.file: it must have file_data, a data URL in base64 of type application/pdf`
-	part(`"x"`, `.type: it is not supported here`)
-	part(`{"type":"video_url"}`, `.type: it is not supported here`)
-	part(`{"type":"refusal","refusal":"x"}`, `.type: it is not supported here`)
-	part(`{"type":"input_audio","input_audio":{"data":"AA==","format":"wav"}}`, `: Anthropic's API takes no audio`)
-	part(`{"type":"text"}`, `.text: it must be a string`)
-	part(`{"type":"image_url","image_url":"http://h"}`, image)
-	for _, url := range []string{`ftp://h`, ``, `data:`, `data:image/png;base64`, `data:image/png,AAAA`, `data:;base64,AAAA`, `http:`, `/a.png`} {
-		part(`{"type":"image_url","image_url":{"url":"`+url+`"}}`, image)
+	for _, url := range []string{`ftp://h`, ``, `data:`, `data:image/png,AAAA`, `data:;base64,AAAA`, `http:`, `/a.png`} {
+		part(`{"type":"image_url","image_url":{"url":"`+url+`"}}`, `.image_url.url: it must be an http or https URL, or a data URL in base64 with its media type`)
 	}
-	part(`{"type":"file","file":{"file_id":"f"}}`, file)
-	part(`{"type":"file","file":{"file_data":"data:text/plain;base64,AA=="}}`, file)
-	part(`{"type":"file","file":{"file_data":"JVBERi0="}}`, file)
-	part(`{"type":"file"}`, file)
-	m(`{"role":"system","content":[{"type":"image_url","image_url":{"url":"http://h/"}}]}`, `.content[0].type: it is not supported here`)
-	m(`{"role":"assistant","content":[{"type":"image_url","image_url":{"url":"http://h/"}}]}`, `.content[0].type: it is not supported here`)
-	m(`{"role":"assistant","content":[{"type":"refusal"}]}`, `.content[0].refusal: it must be a string`)
-
-	// The first fault is told, in the client's order as far as it goes.
-	f(`{"n":3,"messages":[1],"seed":1}`, `cannot convert n: Anthropic's API gives one answer`)
+	part(`{"type":"image_url"}`, `.image_url.url: it must be an http or https URL, or a data URL in base64 with its media type`)
+	part(`{"type":"file","file":{"file_data":"data:text/plain;base64,AA=="}}`, `.file.file_data: Anthropic's API knows files of the type application/pdf only`)
 }
 
-func TestChatRequest(t *testing.T) {
+func TestNativeRequest(t *testing.T) {
 	var st ConvState
 	const said = `"messages":[{"role":"user","content":[{"type":"text","text":"x"}]}]`
 	f := func(members, want string) {
@@ -164,12 +50,7 @@ func TestChatRequest(t *testing.T) {
 	}
 	g(``, ``, ``)
 	g(`,"model":"m\n"`, `"model":"m\n",`, ``)
-	g(`,"n":1.0,"top_logprobs":0,"seed":0,"frequency_penalty":-0.0,"presence_penalty":0e5,"logprobs":false,"store":false,"logit_bias":{ },"modalities":[ "t\u0065xt" ]`, ``, ``)
-	g(`,"metadata":{"a":"b"},"prompt_cache_key":"k","prompt_cache_retention":"24h","prompt_cache_options":{},"verbosity":"high"`, ``, ``)
-	g(`,"model":null,"n":null,"logprobs":null,"top_logprobs":null,"logit_bias":null,"seed":null,"audio":null,"prediction":null,"web_search_options":null,
-		"functions":null,"function_call":null,"modalities":null,"moderation":null,"store":null,"stop":null,"stream":null,"stream_options":null,"tools":null,"tool_choice":null,
-		"parallel_tool_calls":null,"temperature":null,"top_p":null,"max_tokens":null,"max_completion_tokens":null,"user":null,"safety_identifier":null,
-		"service_tier":null,"reasoning_effort":null,"response_format":null,"what":null`, ``, ``)
+	g(`,"metadata":{"a":"b"}`, ``, ``)
 	g(`,"temperature":0.70,"top_p":0.990`, ``, `,"temperature":0.70,"top_p":0.990`)
 	g(`,"temperature":0`, ``, `,"temperature":0`)
 	for _, one := range []string{"1", "1.0", "1.01", "2", "1e99999"} {
@@ -177,19 +58,12 @@ func TestChatRequest(t *testing.T) {
 	}
 	g(`,"stop":"\n"`, ``, `,"stop_sequences":["\n"]`)
 	g(`,"stop":["a", "b"]`, ``, `,"stop_sequences":["a", "b"]`)
-	g(`,"stop":[]`, ``, ``)
 	g(`,"user":"u"`, ``, `,"metadata":{"user_id":"u"}`)
 	g(`,"safety_identifier":"s","user":"u"`, ``, `,"metadata":{"user_id":"s"}`)
 	g(`,"service_tier":"auto"`, ``, `,"service_tier":"auto"`)
 	g(`,"service_tier":"default"`, ``, `,"service_tier":"standard_only"`)
-	g(`,"stream":false,"stream_options":{"include_usage":true}`, ``, `,"stream":false`)
-	g(`,"stream":true`, ``, `,"stream":true`)
-	if st.toChunks.counts {
-		t.Error("usage was not asked for")
-	}
-	if g(`,"stream":true,"stream_options":{"include_usage":true}`, ``, `,"stream":true`); !st.toChunks.counts {
-		t.Error("usage was asked for")
-	}
+	g(`,"stream":false`, ``, `,"stream":false`)
+	g(`,"stream":true,"stream_options":{"include_usage":true}`, ``, `,"stream":true`)
 
 	// How long the answer may be, and how much thought it may take.
 	f(`,"max_tokens":5`, `{"max_tokens":5,`+said+`}`)
@@ -251,10 +125,9 @@ func TestChatRequest(t *testing.T) {
 	const schema = `{"type": "object"}`
 	f(`,"response_format":{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":`+schema+`}}`,
 		`{"max_tokens":4096,"output_config":{"format":{"type":"json_schema","schema":`+schema+`}},`+said+`}`)
-	g(`,"response_format":{"type":"text"}`, ``, ``)
 }
 
-func TestChatRequestTools(t *testing.T) {
+func TestNativeRequestTools(t *testing.T) {
 	f := func(members, want string) {
 		t.Helper()
 		got, err := convertedBy(t, chatToAnthropic{}, `{"messages":[{"role":"user","content":"x"}],`+members+`}`, new(ConvState))
@@ -265,9 +138,6 @@ func TestChatRequestTools(t *testing.T) {
 	tool := func(name string) string {
 		return `{"name":"` + name + `","input_schema":{"type":"object","properties":{}}}`
 	}
-	f(`"tools":[]`, ``)
-	f(`"tools":[],"tool_choice":"none","parallel_tool_calls":false`, ``)
-	f(`"tool_choice":"auto"`, ``)
 	f(`"tools":[{"type":"function","function":{"name":"f","description":null,"parameters":null,"strict":null}}]`, `,"tools":[`+tool("f")+`]`)
 	f(`"tools":[{"type":"function","function":{"strict":true,"parameters":{"type": "object"},"description":"d\n","name":"f"}}]`,
 		`,"tools":[{"name":"f","description":"d\n","input_schema":{"type": "object"},"strict":true}]`)
@@ -291,7 +161,7 @@ func TestChatRequestTools(t *testing.T) {
 	f(some+`,"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"function":{"name":"g"}},{"function":{"name":"f"}}]}}`, both+choice("any"))
 }
 
-func TestChatRequestMessages(t *testing.T) {
+func TestNativeRequestMessages(t *testing.T) {
 	f := func(messages, want string) {
 		t.Helper()
 		got, err := convertedBy(t, chatToAnthropic{}, `{"messages":[`+messages+`]}`, new(ConvState))
@@ -312,9 +182,7 @@ func TestChatRequestMessages(t *testing.T) {
 	}
 	g(`{"role":"user","content":"a\n"}`, user(text(`a\n`)))
 	g(`{"role":"user","content":"a","name":"n","extra":1},{"content":"b","role":"us\u0065r"}`, user(text("a"), text("b")))
-	g(`{"role":"user","content":""}`)
-	g(`{"role":"user","content":[]},{"role":"user","content":[{"type":"text","text":""}]}`)
-	for _, nothing := range []string{`"content":""`, `"content":null,"tool_calls":[ ],"refusal":""`, `"x":1`, `"content":[]`, `"content":[{"type":"text","text":""},{"type":"refusal","refusal":""}]`} {
+	for _, nothing := range []string{`"content":""`, `"content":null,"tool_calls":[ ],"refusal":" "`, `"x":1`, `"content":[]`, `"content":[{"type":"text","text":""},{"type":"refusal","refusal":"\n"}]`} {
 		g(`{"role":"user","content":"a"},{"role":"assistant",`+nothing+`},{"role":"tool","tool_call_id":"c","content":""},{"role":"user","content":[{"type":"text","text":""}]}`,
 			user(`{"type":"tool_result","tool_use_id":"c","content":""}`, text("a")))
 	}
@@ -323,13 +191,12 @@ func TestChatRequestMessages(t *testing.T) {
 
 	f(`{"role":"user","content":"a"},{"role":"developer","content":"d"},{"role":"user","content":"b"},{"role":"system","content":[{"type":"text","text":"e"}]}`,
 		`"system":[`+text("d")+`,`+text("e")+`],"messages":[`+user(text("a"), text("b"))+`]`)
-	f(`{"role":"system","content":""},{"role":"system"},{"role":"user","content":"a"}`, `"messages":[`+user(text("a"))+`]`)
-	f(`{"role":"system","content":"s"}`, `"system":[`+text("s")+`],"messages":[]`)
+	f(`{"role":"system","content":" "},{"role":"system","content":[]},{"role":"user","content":"a"}`, `"messages":[`+user(text("a"))+`]`)
 
 	call := func(id, name, input string) string {
 		return `{"type":"tool_use","id":"` + id + `","name":"` + name + `","input":` + input + `}`
 	}
-	for args, want := range map[string]string{`""`: `{}`, `" \n"`: `{}`, `null`: `{}`, `" {\"a\" : [1.0]} "`: `{"a" : [1.0]}`, `"\u007b\"\\u0061\":\"\\\\\"}"`: `{"\u0061":"\\"}`} {
+	for args, want := range map[string]string{`""`: `{}`, `{"a": 1}`: `{"a": 1}`, `" \n"`: `{}`, `null`: `{}`, `" {\"a\" : [1.0]} "`: `{"a" : [1.0]}`, `"\u007b\"\\u0061\":\"\\\\\"}"`: `{"\u0061":"\\"}`} {
 		g(`{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":`+args+`}}]}`, assistant(call("c", "f", want)))
 	}
 	g(`{"role":"assistant","content":"a","tool_calls":[{"id":"c","function":{"name":"f"}}]},{"role":"assistant","content":"b","tool_calls":[]}`,
@@ -349,6 +216,6 @@ func TestChatRequestMessages(t *testing.T) {
 		user(image(`"type":"base64","media_type":"image/gif","data":"QUJD"`), image(`"type":"url","url":"HTTPS:\/\/h/a"`), text("a")))
 	g(`{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:a\"b;x=\n;base64,\"\\"}}]}`,
 		user(image(`"type":"base64","media_type":"a\"b","data":"\"\\"`)))
-	g(`{"role":"user","content":[{"type":"file","file":{"filename":"","file_data":"data:Application/PDF;base64,"}}]}`,
-		user(`{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":""}}`))
+	g(`{"role":"user","content":[{"type":"file","file":{"filename":"","file_data":"data:Application/PDF;base64,QQ=="}}]}`,
+		user(`{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"QQ=="}}`))
 }

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-func TestChatResponse(t *testing.T) {
-	st := ConvState{Start: time.Unix(7, 0)}
+func TestNativeResponse(t *testing.T) {
+	st := ConvState{Start: time.Unix(7, 0), ID: []byte("own")}
 	convert := func(body string, status int) (string, bool) {
 		t.Helper()
 		out, ok, err := chatToAnthropic{}.AppendResponse([]byte("+"), []byte(body), status, &st)
@@ -67,14 +67,19 @@ func TestChatResponse(t *testing.T) {
 		return `{"error":{"message":"` + message + `","type":"` + kind + `","param":null,"code":null}}`
 	}
 	f(`{"type":"error","error":{"type":"rate_limit_error","message":"m\n"},"request_id":"r"}`, fault("rate_limit_error", `m\n`))
-	f(`{"error":{"type":null,"message":1},"content":[]}`, fault("api_error", ""))
-	f(`{"error":"m"}`, fault("api_error", "m"))
+	for status, kind := range map[int]string{200: "invalid_request_error", 400: "invalid_request_error", 429: "rate_limit_error", 529: "server_error"} {
+		for body, message := range map[string]string{`{"error":{"type":null,"message":1},"content":[]}`: "", `{"error":"m"}`: "m"} {
+			if got, ok := convert(body, status); !ok || got != fault(kind, message) {
+				t.Errorf("%s: %v %s", body, ok, got)
+			}
+		}
+	}
 	f(` {"err\u006fr":{"m\u0065ssage":"m","typ\u0065":"t"}} `, fault("t", "m"))
 
 	st.Model = []byte(`llm"m`)
 	f(`{"id":"i","model":"m","content":[]}`, `{"id":"i","object":"chat.completion","created":7,"model":"llm\"m","choices":[{"index":0,"message":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":"stop"}]}`)
 	st.Model = nil
-	f(`{"content":[]}`, `{"id":"","object":"chat.completion","created":7,"model":"","choices":[{"index":0,"message":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":"stop"}]}`)
+	f(`{"content":[]}`, `{"id":"chatcmpl-own","object":"chat.completion","created":7,"model":"","choices":[{"index":0,"message":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":"stop"}]}`)
 
 	// What has neither form is passed on as it is.
 	for _, body := range []string{``, ` `, `x`, `{`, `{"content":[]`, `{"content":[]} x`, `null`, `1`, `"s"`, `[]`, `{}`, `{"content":"a"}`, `{"error":null}`, `{"error":5}`, `<html>`} {

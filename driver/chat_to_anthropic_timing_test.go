@@ -2,7 +2,6 @@ package driver
 
 import (
 	"bytes"
-	"os"
 	"testing"
 	"time"
 
@@ -12,78 +11,49 @@ import (
 const messagesAnswer = `{"id":"msg_01","type":"message","role":"assistant","model":"claude-sonnet-4-6","content":[{"type":"thinking","thinking":"Hm.","signature":"c2ln"},{"type":"text","text":"Two.\n"},{"type":"tool_use","id":"toolu_1","name":"f","input":{"a":1}}],"stop_reason":"tool_use","usage":{"input_tokens":21,"cache_read_input_tokens":7,"output_tokens":7}}`
 
 // messageEvents are the events that Anthropic's streams consist of.
-var messageEvents = []struct{ kind, name, data string }{
-	{"text", "content_block_delta", `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" token"}}`},
-	{"thinking", "content_block_delta", `{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":" \u4f60\n"}}`},
-	{"arguments", "content_block_delta", `{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\"a\":"}}`},
-	{"ping", "ping", `{"type":"ping"}`},
+func messageEvents() (list []sse.Event) {
+	for _, data := range []string{
+		`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" token"}}`,
+		`{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":" \u4f60\n"}}`,
+		`{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\"a\":"}}`,
+	} {
+		list = append(list, sse.Event{Name: []byte("content_block_delta"), Data: []byte(data)})
+	}
+	return append(list, sse.Event{Name: []byte("ping"), Data: []byte(`{"type":"ping"}`)})
 }
 
-const (
-	messageStartData = `{"type":"message_start","message":{"id":"msg_01","model":"claude-sonnet-4-6","usage":{"input_tokens":3}}}`
-	callStartData    = `{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"t","name":"f","input":{}}}`
-)
+// beginMessage brings a stream to where a call has begun.
+func beginMessage(st *ConvState) {
+	for _, data := range []string{
+		`{"type":"message_start","message":{"id":"msg_01","model":"claude-sonnet-4-6","usage":{"input_tokens":3}}}`,
+		`{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"t","name":"f","input":{}}}`,
+	} {
+		chatToAnthropic{}.AppendEvent(nil, sse.Event{Data: []byte(data)}, st)
+	}
+}
 
-// TestBudgetChat holds that a conversion allocates nothing once buffers have
+// TestBudgetNative holds that a conversion allocates nothing once buffers have
 // grown: neither for the events of a stream nor for requests and answers.
-func TestBudgetChat(t *testing.T) {
-	if underRace {
-		t.Skip("the race detector allocates")
-	}
-	var (
-		c   chatToAnthropic
-		st  ConvState
-		dst []byte
-	)
-	f := func(name string, do func()) {
-		t.Helper()
-		do()
-		if n := testing.AllocsPerRun(100, do); n != 0 {
-			t.Errorf("%s: %v allocations", name, n)
-		}
-	}
-	for _, data := range []string{messageStartData, callStartData} {
-		dst = c.AppendEvent(dst[:0], sse.Event{Data: []byte(data)}, &st)
-	}
-	for _, e := range messageEvents {
-		ev := sse.Event{Name: []byte(e.name), Data: []byte(e.data)}
-		f(e.kind, func() { dst = c.AppendEvent(dst[:0], ev, &st) })
-		if len(dst) == 0 {
-			t.Errorf("%s: nothing", e.kind)
-		}
-	}
-	for _, name := range []string{"text", "tools", "thinking"} {
-		stream, err := os.ReadFile("testdata/chat_to_anthropic/" + name + "/stream.sse")
-		if err != nil {
-			t.Fatal(err)
-		}
-		events := split(t, stream, 1<<20)
-		f("whole stream, "+name, func() {
-			st.Reset()
-			st.toChunks.counts = true
-			dst = dst[:0]
-			for _, ev := range events {
-				dst = c.AppendEvent(dst, ev, &st)
-			}
-			dst = c.AppendEnd(dst, true, &st)
-		})
-	}
+func TestBudgetNative(t *testing.T) {
+	budgetEvents(t, chatToAnthropic{}, 0, beginMessage, messageEvents()...)
+	budgetExchanges(t, chatToAnthropic{}, 0, "chat_to_anthropic", "stream.sse", eventsOf, "text", "cache", "thinking")
+	budgetExchanges(t, chatToAnthropic{}, 4, "chat_to_anthropic", "stream.sse", eventsOf, "tools") // a list of allowed tools is a map
+	var st ConvState
+	var dst []byte
 	for i, raw := range chatBodies {
 		if i == 3 { // a list of allowed tools is a map
 			continue
 		}
 		body := load(t, raw)
-		f("request", func() {
+		budget(t, raw, 0, func() {
 			st.Reset()
-			dst, _ = c.Request(dst[:0], body, &st)
+			dst, _ = chatToAnthropic{}.Request(dst[:0], body, &st)
 		})
 	}
-	answer := []byte(messagesAnswer)
-	f("answer", func() { dst, _, _ = c.AppendResponse(dst[:0], answer, 200, &st) })
 }
 
 // What is as long as it may be takes time in proportion to its size.
-func TestChatWide(t *testing.T) {
+func TestNativeWide(t *testing.T) {
 	const n = 50000
 	for _, raw := range []string{
 		`{"messages":[` + string(bytes.Repeat([]byte(`{"role":"user","content":[{"type":"text","text":""}]},`), n)) + `{"role":"tool","tool_call_id":"c","content":"r"}]}`,
@@ -103,18 +73,12 @@ func TestChatWide(t *testing.T) {
 	}
 }
 
-func BenchmarkChatEvent(b *testing.B) {
-	for _, e := range messageEvents {
-		b.Run(e.kind, func(b *testing.B) {
-			var st ConvState
-			for _, data := range []string{messageStartData, callStartData} {
-				chatToAnthropic{}.AppendEvent(nil, sse.Event{Data: []byte(data)}, &st)
-			}
-			benchEvent(b, chatToAnthropic{}, &st, sse.Event{Name: []byte(e.name), Data: []byte(e.data)})
-		})
+func BenchmarkNativeEvent(b *testing.B) {
+	for i, ev := range messageEvents() {
+		b.Run(deltaNames[i], func(b *testing.B) { benchEvent(b, chatToAnthropic{}, ev, beginMessage) })
 	}
 }
 
-func BenchmarkChatRequest(b *testing.B) { benchRequests(b, chatToAnthropic{}, "chat_to_anthropic") }
+func BenchmarkNativeRequest(b *testing.B) { benchRequests(b, chatToAnthropic{}, "chat_to_anthropic") }
 
-func BenchmarkChatResponse(b *testing.B) { benchResponse(b, chatToAnthropic{}, "chat_to_anthropic") }
+func BenchmarkNativeResponse(b *testing.B) { benchResponse(b, chatToAnthropic{}, "chat_to_anthropic") }

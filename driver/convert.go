@@ -2,6 +2,7 @@ package driver
 
 import (
 	"bytes"
+	"errors"
 	"time"
 
 	"headrace/sse"
@@ -52,26 +53,29 @@ type ConvState struct {
 	// time where the provider gives none.
 	ID    []byte
 	Start time.Time
+	// ErrorClass is the value of ErrorHeader, nil if there is none; set before
+	// AppendResponse.
+	ErrorClass []byte
 
 	names      toolNames // names that the provider was given for tools
 	toMessages messageStream
 	toResponse responseStream
-	toChunks   chunkStream
+	chunks     chatChunks
 }
 
 // Reset makes st ready for another exchange and keeps its memory.
 func (st *ConvState) Reset() {
-	st.Model, st.RequestModel, st.ID, st.Start = nil, nil, nil, time.Time{}
+	st.Model, st.RequestModel, st.ID, st.Start, st.ErrorClass = nil, nil, nil, time.Time{}, nil
 	st.names.reset()
 	st.toMessages.reset()
 	st.toResponse.reset()
-	st.toChunks.reset()
+	st.chunks.reset()
 }
 
 // Ended tells whether the client has got the end of its stream, message or
 // error: nothing may be added any more, whatever the provider does next.
 func (st *ConvState) Ended() bool {
-	return st.toMessages.stopped || st.toResponse.stopped || st.toChunks.stopped
+	return st.toMessages.stopped || st.toResponse.stopped || st.chunks.ended
 }
 
 // converters are tried in this order where a provider does not speak the
@@ -85,6 +89,7 @@ var converters = [...]struct {
 	{embeddingsToPredict{}, false},
 	{responsesToChat{}, true},
 	{chatToAnthropic{}, true},
+	{chatToConverse{}, true},
 }
 
 // converterFor returns the converter from client to one of the protocols that
@@ -108,6 +113,25 @@ func IsExtension(c Converter) bool {
 		}
 	}
 	return false
+}
+
+// AppendRefusal appends the body of the 400 for an error of c.Request. The
+// clients of our own conversions show their users the message of OpenAI's error
+// object and nothing else, so theirs has both.
+func AppendRefusal(dst []byte, c Converter, err error) []byte {
+	text := AppendString(nil, []byte(err.Error()))
+	dst = append(append(dst, `{"error_msg":`...), text...)
+	if IsExtension(c) {
+		dst = append(append(dst, `,"error":{"message":`...), text...)
+		dst = append(dst, `,"type":"invalid_request_error","param":`...)
+		if e, ok := errors.AsType[*fieldError](err); ok {
+			dst = AppendString(dst, []byte(e.field))
+		} else {
+			dst = append(dst, "null"...)
+		}
+		dst = append(dst, `,"code":null}`...)
+	}
+	return append(dst, "}\n"...)
 }
 
 // longestName is more than any name of a protocol takes, spelled with escapes
@@ -147,32 +171,4 @@ func firstOf(raw []byte) []byte {
 		return e.val
 	}
 	return nil
-}
-
-// isFault tells whether a member named error reports one.
-func isFault(raw []byte) bool {
-	k := KindOf(raw)
-	return k == Object || k == String
-}
-
-// fault is an error as OpenAI and Anthropic tell it. Its fields are JSON as it
-// stands there, nil for what is not.
-type fault struct{ kind, code, message []byte }
-
-// readFault reads an error object; of some providers the error is a text.
-func readFault(raw []byte) (f fault) {
-	if KindOf(raw) == String {
-		f.message = raw
-	}
-	for m := membersOf(raw); m.next(); {
-		switch string(plainKey(m.key)) {
-		case "type":
-			f.kind = m.val
-		case "code":
-			f.code = m.val
-		case "message":
-			f.message = m.val
-		}
-	}
-	return f
 }

@@ -11,29 +11,51 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// TestGolden converts the exchanges of testdata, each with what belongs to its
-// own request, and compares them byte for byte.
+// goldens compares the exchanges of a folder of testdata byte for byte. Each
+// folder in it has the client's request, and the provider's answer to it, plain
+// or streamed.
+type goldens struct {
+	dir    string
+	conv   Converter
+	model  string
+	id     string // of the request
+	stream string // name of the file with a stream
+	check  func(t testing.TB, out []byte)
+	// wire is what a provider sends for that file, nil: itself; all converts
+	// it, cut in pieces, nil: convertAll.
+	wire func(t *testing.T, file []byte) []byte
+	all  func(st *ConvState, stream []byte, cuts ...int) []byte
+}
+
 func TestGolden(t *testing.T) {
-	for _, c := range []struct {
-		dir   string
-		conv  Converter
-		check func(t testing.TB, stream []byte)
-	}{
-		{"anthropic_to_chat", anthropicToChat{}, checkStream},
-		{"responses_to_chat", responsesToChat{}, checkResponses},
-		{"chat_to_anthropic", chatToAnthropic{}, checkChunks},
+	for _, g := range []goldens{
+		{dir: "anthropic_to_chat", conv: anthropicToChat{}, stream: "stream.sse", check: checkStream},
+		{dir: "responses_to_chat", conv: responsesToChat{}, stream: "stream.sse", check: checkResponses},
+		{dir: "chat_to_anthropic", conv: chatToAnthropic{}, stream: "stream.sse", check: checkChunks},
+		{dir: "chat_to_converse", conv: chatToConverse{}, stream: "stream.txt", check: checkChunks, model: "us.anthropic.claude", id: "id", wire: frameFile, all: convertFrames},
 	} {
-		dirs, err := filepath.Glob("testdata/" + c.dir + "/*")
-		if err != nil || len(dirs) < 5 {
-			t.Fatalf("%d cases, %v", len(dirs), err)
+		if g.id == "" {
+			g.id = "0123456789abcdef"
 		}
-		for _, dir := range dirs {
-			t.Run(c.dir+"/"+filepath.Base(dir), func(t *testing.T) { golden(t, dir, c.conv, c.check) })
+		if g.wire == nil {
+			g.wire = func(_ *testing.T, file []byte) []byte { return file }
+			g.all = func(st *ConvState, stream []byte, cuts ...int) []byte { return convertAll(g.conv, st, stream, cuts...) }
 		}
+		t.Run(g.dir, g.run)
 	}
 }
 
-func golden(t *testing.T, dir string, conv Converter, check func(t testing.TB, stream []byte)) {
+func (g *goldens) run(t *testing.T) {
+	dirs, err := filepath.Glob(filepath.Join("testdata", g.dir, "*"))
+	if err != nil || len(dirs) < 5 {
+		t.Fatalf("%d cases, %v", len(dirs), err)
+	}
+	for _, dir := range dirs {
+		t.Run(filepath.Base(dir), func(t *testing.T) { g.one(t, dir) })
+	}
+}
+
+func (g *goldens) one(t *testing.T, dir string) {
 	read := func(name string) []byte {
 		raw, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil && !os.IsNotExist(err) {
@@ -53,45 +75,45 @@ func golden(t *testing.T, dir string, conv Converter, check func(t testing.TB, s
 		}
 	}
 	var st ConvState
-	request := read("request.json")
+	request := load(t, string(read("request.json")))
 	ask := func() {
 		t.Helper()
 		st.Reset()
-		st.ID, st.Start = []byte("0123456789abcdef"), time.Unix(1700000000, 0)
-		got, err := convertedBy(t, conv, string(request), &st)
+		st.Model, st.ID, st.Start = []byte(g.model), []byte(g.id), time.Unix(1700000000, 0)
+		got, err := g.conv.Request(nil, request, &st)
 		if err != nil {
 			t.Fatal(err)
 		}
-		same("request.want.json", append([]byte(got), '\n'))
+		load(t, string(got))
+		same("request.want.json", append(got, '\n'))
 	}
 	ask()
 	if plain := read("plain.json"); plain != nil {
-		got, ok, err := conv.AppendResponse(nil, plain, 200, &st)
+		got, ok, err := g.conv.AppendResponse(nil, plain, 200, &st)
 		if !ok || err != nil {
 			t.Fatal(ok, err)
 		}
+		load(t, string(got))
 		same("plain.want.json", append(got, '\n'))
 	}
-	stream := read("stream.sse")
-	if stream == nil {
+	file := read(g.stream)
+	if file == nil {
 		return
 	}
-	ask()
-	whole := convertAll(conv, &st, stream)
+	stream := g.wire(t, file)
+	whole := g.all(&st, stream)
 	same("stream.want.sse", whole)
-	check(t, whole)
+	g.check(t, whole)
+	var cuts []int
 	for i := range stream {
+		cuts = append(cuts, i)
 		ask()
-		if got := convertAll(conv, &st, stream, i); !bytes.Equal(got, whole) {
+		if got := g.all(&st, stream, i); !bytes.Equal(got, whole) {
 			t.Fatalf("split at %d:\n%s", i, got)
 		}
 	}
 	ask()
-	var cuts []int
-	for i := range stream {
-		cuts = append(cuts, i)
-	}
-	if got := convertAll(conv, &st, stream, cuts...); !bytes.Equal(got, whole) {
+	if got := g.all(&st, stream, cuts...); !bytes.Equal(got, whole) {
 		t.Errorf("byte by byte:\n%s", got)
 	}
 }

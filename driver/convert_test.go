@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,9 @@ func split(t testing.TB, stream []byte, limit int) (events []sse.Event) {
 	return events
 }
 
+// eventsOf is split for a file of testdata.
+func eventsOf(t testing.TB, file []byte) []sse.Event { return split(t, file, 1<<20) }
+
 // streamedBy converts a stream of lines, each an event: data, or a name before
 // a bar and data.
 func streamedBy(c Converter, st *ConvState, clean bool, lines ...string) string {
@@ -66,7 +70,7 @@ func convertAll(c Converter, st *ConvState, stream []byte, cuts ...int) []byte {
 		piece := bytes.Clone(stream[from:to])
 		sc.Reset(piece)
 		for from = to; sc.Next(); {
-			if ev := sc.Event(); ev.Data != nil {
+			if ev := FaultField(sc.Event()); ev.Data != nil {
 				out = c.AppendEvent(out, ev, st)
 			}
 		}
@@ -78,13 +82,12 @@ func convertAll(c Converter, st *ConvState, stream []byte, cuts ...int) []byte {
 // fuzzRequest converts any body that is JSON and checks what holds for every
 // converter; nothing comes back where there is no request. Of each byte at most
 // times come out.
-func fuzzRequest(t *testing.T, c Converter, raw []byte, times int) []byte {
+func fuzzRequest(t *testing.T, c Converter, st *ConvState, raw []byte, times int) []byte {
 	var b Body
 	if b.Load(raw) != nil {
 		return nil
 	}
-	var st ConvState
-	out, err := c.Request([]byte("+"), &b, &st)
+	out, err := c.Request([]byte("+"), &b, st)
 	if err != nil {
 		if string(out) != "+" || len(err.Error()) > 1000 {
 			t.Errorf("%q, %v", out, err)
@@ -118,22 +121,66 @@ func fuzzResponse(t *testing.T, c Converter, st *ConvState, body []byte, status,
 	}
 }
 
-func benchEvent(b *testing.B, c Converter, st *ConvState, ev sse.Event) {
-	dst := c.AppendEvent(nil, ev, st)
+// fuzzStream converts any bytes, whole, in pieces and as a single event. setup
+// prepares a state, check holds a stream to the rules of the client's protocol.
+func fuzzStream(t *testing.T, c Converter, stream []byte, cut uint16, clean bool, times int, setup func(*ConvState), check func(testing.TB, []byte)) {
+	var st ConvState
+	again := func() *ConvState {
+		st.Reset()
+		setup(&st)
+		return &st
+	}
+	out := convertAll(c, again(), stream, min(int(cut), len(stream)))
+	check(t, out)
+	if most := 4000 + times*len(stream); len(out) > most {
+		t.Errorf("%d bytes out of %d", len(out), len(stream))
+	}
+	if whole := convertAll(c, again(), stream); !bytes.Equal(whole, out) {
+		t.Errorf("split at %d: %s\nwhole: %s", cut, out, whole)
+	}
+	one := c.AppendEvent(nil, sse.Event{Data: stream}, again())
+	one = c.AppendEnd(one, clean, &st)
+	for _, ev := range split(t, one, len(one)+1<<20) {
+		if ev.Data != nil && string(ev.Data) != "[DONE]" && !json.Valid(ev.Data) {
+			t.Errorf("%s", ev.Data)
+		}
+	}
+}
+
+// goldenFile is a file of an exchange in testdata.
+func goldenFile(t testing.TB, folder, exchange, name string) []byte {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("testdata", folder, exchange, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// benchEvent measures an event of a stream. setup prepares a state for it, now
+// and then anew, since some converters keep what a stream says.
+func benchEvent(b *testing.B, c Converter, ev sse.Event, setup func(*ConvState)) {
+	var st ConvState
+	setup(&st)
+	dst := c.AppendEvent(nil, ev, &st)
+	if len(dst) == 0 {
+		b.Fatal("nothing comes of it")
+	}
 	b.SetBytes(int64(len(ev.Data)))
 	b.ReportAllocs()
-	for b.Loop() {
-		dst = c.AppendEvent(dst[:0], ev, st)
+	for n := 0; b.Loop(); n++ {
+		if n%(1<<14) == 0 {
+			st.Reset()
+			setup(&st)
+		}
+		dst = c.AppendEvent(dst[:0], ev, &st)
 	}
 }
 
 func benchRequests(b *testing.B, c Converter, folder string) {
 	for _, name := range []string{"text", "tools"} {
 		b.Run(name, func(b *testing.B) {
-			raw, err := os.ReadFile("testdata/" + folder + "/" + name + "/request.json")
-			if err != nil {
-				b.Fatal(err)
-			}
+			raw := goldenFile(b, folder, name, "request.json")
 			var st ConvState
 			var dst []byte
 			body := load(b, string(raw))
@@ -148,10 +195,7 @@ func benchRequests(b *testing.B, c Converter, folder string) {
 }
 
 func benchResponse(b *testing.B, c Converter, folder string) {
-	body, err := os.ReadFile("testdata/" + folder + "/text/plain.json")
-	if err != nil {
-		b.Fatal(err)
-	}
+	body := goldenFile(b, folder, "text", "plain.json")
 	var st ConvState
 	var dst []byte
 	b.SetBytes(int64(len(body)))
@@ -160,6 +204,50 @@ func benchResponse(b *testing.B, c Converter, folder string) {
 		dst, _, _ = c.AppendResponse(dst[:0], body, 200, &st)
 	}
 }
+
+// budgetExchanges holds exchanges of a folder of testdata to most allocations for
+// a request, and to none for whole answers and streams. events gives those of
+// a stream's file.
+func budgetExchanges(t *testing.T, c Converter, most float64, folder, stream string, events func(t testing.TB, file []byte) []sse.Event, exchanges ...string) {
+	t.Helper()
+	var st ConvState
+	var dst []byte
+	for _, name := range exchanges {
+		body := load(t, string(goldenFile(t, folder, name, "request.json")))
+		ask := func() {
+			st.Reset()
+			dst, _ = c.Request(dst[:0], body, &st)
+		}
+		budget(t, name+", the request", most, ask)
+		all := events(t, goldenFile(t, folder, name, stream))
+		budget(t, name+", a whole stream", most, func() {
+			ask()
+			dst = dst[:0]
+			for _, ev := range all {
+				dst = c.AppendEvent(dst, ev, &st)
+			}
+			dst = c.AppendEnd(dst, true, &st)
+		})
+		answer := goldenFile(t, folder, name, "plain.json")
+		budget(t, name+", a whole answer", 0, func() { dst, _, _ = c.AppendResponse(dst[:0], answer, 200, &st) })
+	}
+}
+
+// budgetEvents holds each event to no allocation; setup prepares a state.
+func budgetEvents(t *testing.T, c Converter, most float64, setup func(*ConvState), events ...sse.Event) {
+	t.Helper()
+	var dst []byte
+	for _, ev := range events {
+		var st ConvState
+		setup(&st)
+		budget(t, string(ev.Data), most, func() { dst = c.AppendEvent(dst[:0], ev, &st) })
+		if len(dst) == 0 {
+			t.Errorf("%s: nothing comes of it", ev.Data)
+		}
+	}
+}
+
+func fresh(*ConvState) {}
 
 // provider_conf.api chooses between the two protocols of a provider.
 func TestNative(t *testing.T) {

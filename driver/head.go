@@ -172,7 +172,7 @@ func (in *Instance) appendClient(dst []byte, rq *HeadInput) []byte {
 		if dst = in.appendLine(dst, l); len(dst) == start {
 			continue
 		}
-		if name := dst[start : start+len(l.name)]; hop.has(name) || hasLine(rq.Extra, name) {
+		if name := dst[start : start+len(l.name)]; hop.has(name) || hasLine(rq.Extra, name) || rq.drops(name) {
 			dst = dst[:start]
 		}
 	}

@@ -64,6 +64,13 @@ func (rq *HeadInput) toAnthropic() bool {
 	return rq.Client == OpenAIChat && rq.Target == AnthropicMessages
 }
 
+// drops tells the headers of a client of OpenAI's that Bedrock does not get: they
+// are about another API, and what it accepts is not what Bedrock answers.
+func (rq *HeadInput) drops(lower []byte) bool {
+	return rq.Client == OpenAIChat && rq.Target == BedrockConverse &&
+		(string(lower) == "accept" || hasPrefix(lower, "openai-") || hasPrefix(lower, "x-stainless-"))
+}
+
 // compileOpenAI prepares what auth.header is in a head of OpenAI's; there it
 // is treated like the client's own headers.
 func (in *Instance) compileOpenAI(lines Pairs) {

@@ -1,6 +1,9 @@
 package driver
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // ai-proxy.md section 4.1.9.
 func TestHeadConverted(t *testing.T) {
@@ -91,4 +94,21 @@ func TestHeadToAnthropic(t *testing.T) {
 	if want := "POST /v1/chat/completions HTTP/1.1\r\nhost: api.anthropic.com\r\nauthorization: Bearer k\r\nopenai-beta: b\r\ncontent-type: application/json\r\ncontent-length: 7\r\n\r\n"; string(got) != want {
 		t.Errorf("got %q\nwant %q", got, want)
 	}
+}
+
+// Bedrock gets what a client of OpenAI's says but for what is about OpenAI's API.
+func TestHeadConverse(t *testing.T) {
+	in := compile(t, bedrockConfig+`}`)
+	f := func(client Proto, want string) {
+		t.Helper()
+		const headers = "Accept: application/json\r\nOpenAI-Organization: o\r\nX-Stainless-Lang: js\r\nUser-Agent: u\r\nOpenAI: 1\r\n"
+		got, err := in.AppendHead(nil, &HeadInput{Client: client, Target: BedrockConverse, Headers: []byte(headers), Model: []byte("m"), Stream: true, ContentLength: 7})
+		_, lines, _ := strings.Cut(string(got), "\r\n")
+		_, lines, _ = strings.Cut(lines, "\r\n") // the host
+		if lines, _, _ = strings.Cut(lines, "content-type"); err != nil || lines != want {
+			t.Errorf("%v: got %q\nwant %q", err, lines, want)
+		}
+	}
+	f(OpenAIChat, "user-agent: u\r\nopenai: 1\r\n")
+	f(BedrockConverse, "accept: application/json\r\nopenai-organization: o\r\nx-stainless-lang: js\r\nuser-agent: u\r\nopenai: 1\r\n")
 }

@@ -1,9 +1,6 @@
 package driver
 
-import (
-	"bytes"
-	"strconv"
-)
+import "strconv"
 
 // The events about one item of a response.
 
@@ -30,14 +27,14 @@ func (s *responseStream) call(dst []byte, c chatCall, st *ConvState) []byte {
 	if s.stopped {
 		return dst
 	}
-	i := s.callOf(&c)
-	if i < 0 {
+	i, ok := s.calls.of(&c)
+	if !ok {
+		if !c.begins() {
+			return dst
+		}
 		dst = s.begin(dst, callOutput)
 		i = len(s.items) - 1
-		s.latest = i
-		if KindOf(c.index) == Number {
-			s.calls.put(c.index, i)
-		}
+		s.calls.add(&c, i)
 	}
 	it := &s.items[i]
 	before, at := it.size(), len(it.text)
@@ -47,32 +44,6 @@ func (s *responseStream) call(dst []byte, c chatCall, st *ConvState) []byte {
 	it.text = appendArgumentsText(it.text, c.arguments)
 	s.size += it.size() - before
 	return s.grown(dst, i, at)
-}
-
-// callOf returns the item of a call, -1 if it is a new one. Providers leave the
-// index out, or give it to every call; a name with another id is a call of its own.
-func (s *responseStream) callOf(c *chatCall) int {
-	i := s.latest
-	numbered := KindOf(c.index) == Number
-	if numbered {
-		var ok bool
-		if i, ok = s.calls.of(c.index); !ok {
-			return -1
-		}
-	}
-	if i < 0 || !nonEmptyString(c.name) {
-		return i
-	}
-	it := &s.items[i]
-	switch {
-	case nonEmptyString(c.id) && len(it.callID) > 0:
-		if !bytes.Equal(c.id, it.callID) {
-			return -1
-		}
-	case !numbered && len(it.name) > 0:
-		return -1
-	}
-	return i
 }
 
 // begin makes another item the last one, closing the one that text went on in.
@@ -98,14 +69,14 @@ func (s *responseStream) grown(dst []byte, i, at int) []byte {
 	it := &s.items[i]
 	switch {
 	case s.size > maxOutput:
-		return s.fail(dst, tooLong)
+		return s.fail(dst, &tooLong)
 	case !it.shown || len(it.text) == at:
 		return dst
 	}
 	return s.delta(dst, i, at)
 }
 
-var tooLong = []byte(`{"code":"server_error","message":"the answer is longer than the gateway can repeat at its end"}`)
+var tooLong = fault{message: []byte(`"the answer is longer than the gateway can repeat at its end"`)}
 
 // itemEvent begins an event about item i, which it names by id.
 func (s *responseStream) itemEvent(dst []byte, name string, i int) []byte {

@@ -2,17 +2,6 @@ package driver
 
 import "fmt"
 
-// partKind says what a part of a message is to the provider.
-type partKind uint8
-
-const (
-	otherPart partKind = iota // nothing
-	textPart
-	imagePart
-	filePart
-	storedPart // refers to a file that only OpenAI or another server has
-)
-
 // inputPart is a part of a message; all fields but kind are JSON as it stands
 // in the request.
 type inputPart struct {

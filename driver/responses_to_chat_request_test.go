@@ -213,7 +213,7 @@ func TestResponsesNames(t *testing.T) {
 	if _, err := convertedBy(t, responsesToChat{}, `{"input":"x","tools":[{"type":"function","name":"a.b"}]}`, &st); err != nil {
 		t.Fatal(err)
 	}
-	got := streamedBy(responsesToChat{}, &st, true, `{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"t","function":{"name":"a_b_2e7336dc"}}]}}]}`)
+	got := streamedBy(responsesToChat{}, &st, true, `{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"t","function":{"name":"a_b_2e7336dc"}}]}}]}`, "[DONE]")
 	if strings.Count(got, `"name":"a.b"`) != 3+4 || strings.Contains(got, "2e7336dc") {
 		t.Error(got)
 	}

@@ -5,28 +5,29 @@ import (
 	"strconv"
 )
 
-// AppendResponse implements Converter. Errors have one shape in both protocols
-// and are passed on; one behind a status of success becomes a failed response.
+// AppendResponse implements Converter. A refusal (400 and up) has one shape in
+// both protocols and is passed on, made one where the provider's is another. An
+// error behind a status of success becomes a failed response.
 func (responsesToChat) AppendResponse(dst, body []byte, status int, st *ConvState) ([]byte, bool, error) {
-	doc := document(body)
-	if k := KindOf(doc); k != Object && k != Array || status >= 400 {
-		return dst, false, nil
-	}
-	var d chatDoc
-	d.read(doc)
+	d, c, f, kind := answerOf(body, status)
 	s := &st.toResponse
-	choice := firstOf(d.choices)
 	switch {
-	case d.failed():
+	case kind == strangeAnswer:
+		return dst, false, nil
+	case status >= 400:
+		if kind != failedAnswer || KindOf(d.fault) == Object && KindOf(document(body)) == Object {
+			return dst, false, nil
+		}
+		return f.appendChat(dst, status), true, nil
+	case kind == failedAnswer:
 		s.identify(&d, st)
 		s.status = statusFailed
-		dst = s.openResponse(dst, d.fault)
+		dst = s.openResponse(dst, &f)
 		return s.closeResponse(dst), true, nil
-	case KindOf(choice) != Object:
+	case kind == emptyAnswer:
 		return dst, false, errNoChoices
 	}
 	s.identify(&d, st)
-	c := readChoice(choice)
 	s.take(readSaid(c.message), st)
 	s.status, s.reason = responseStatus(trimmed(c.finish))
 	for i := range s.items {
@@ -111,16 +112,16 @@ func (s *responseStream) count(raw []byte) bool {
 	return true
 }
 
-// openResponse appends a response up to its output. fault is the provider's
-// error, nil for none.
-func (s *responseStream) openResponse(dst, fault []byte) []byte {
+// openResponse appends a response up to its output. f is the provider's error,
+// nil for none.
+func (s *responseStream) openResponse(dst []byte, f *fault) []byte {
 	o := jsonOut{append(dst, `{"id":"resp_`...)}
 	o.dst = append(o.dst, s.base...)
 	o.raw(`","object":"response"`)
 	o.number("created_at", s.created)
 	o.text("status", s.status)
 	o.raw(`,"background":false,"error":`)
-	o.dst = appendResponseError(o.dst, fault)
+	o.dst = appendResponseError(o.dst, f)
 	o.key("incomplete_details")
 	if s.status == statusIncomplete {
 		o.raw(`{`)
@@ -211,34 +212,21 @@ func appendOr(dst, raw []byte, otherwise string) []byte {
 	return kept
 }
 
-// appendResponseError appends the error of a response for a provider's, null
-// for none.
-func appendResponseError(dst, raw []byte) []byte {
-	if raw == nil {
+// appendResponseError appends the error of a response, null for none.
+func appendResponseError(dst []byte, f *fault) []byte {
+	if f == nil {
 		return append(dst, "null"...)
-	}
-	var code, message []byte
-	if KindOf(raw) == String {
-		message = raw
-	}
-	for m := membersOf(raw); m.next(); {
-		switch string(plainKey(m.key)) {
-		case "code":
-			code = m.val
-		case "message":
-			message = m.val
-		}
 	}
 	dst = append(dst, `{"code":`...)
 	switch {
-	case nonEmptyString(code):
-		dst = append(dst, code...)
-	case KindOf(code) == Number && integer(code) == 429: // OpenRouter's codes are statuses
+	case nonEmptyString(f.code):
+		dst = append(dst, f.code...)
+	case KindOf(f.code) == Number && integer(f.code) == 429: // OpenRouter's codes are statuses
 		dst = append(dst, `"rate_limit_exceeded"`...)
 	default:
 		dst = append(dst, `"server_error"`...)
 	}
-	dst = appendStringOr(append(dst, `,"message":`...), message)
+	dst = appendStringOr(append(dst, `,"message":`...), f.message)
 	return append(dst, '}')
 }
 

@@ -75,7 +75,22 @@ func TestResponsesResponse(t *testing.T) {
 			t.Errorf("%s: %v %v", body, ok, err)
 		}
 	}
-	for _, body := range []string{`{"error":{"message":"m"}}`, `{"choices":[{}]}`, `[{"error":{}}]`, `x`} {
+	f("OpenRouter", `{"id":"c1","choices":[{"message":{"content":"a"},"finish_reason":"error","error":{"code":502,"message":"m"}}]}`, `"id":"resp_c1"`, `"status":"failed","background":false,"error":{"code":"server_error","message":"m"}`, `"output":[]`)
+	g("finish_reason error", `{"message":{"content":"a"},"finish_reason":"error"}`, `"error":{"code":"server_error","message":"error: the provider did not finish its answer"}`)
+	g("DeepSeek", `{"message":{"content":"a"},"finish_reason":"insufficient_system_resource"}`, `"error":{"code":"server_error","message":"insufficient_system_resource: the provider did not finish its answer"}`)
+	f("Google", `[{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED"}}]`, `"error":{"code":"rate_limit_exceeded","message":"m"}`)
+
+	// A refusal is given OpenAI's form where it has another.
+	for body, want := range map[string]string{
+		` [{"error":{"code":404,"message":"m\n","status":"NOT_FOUND"}}]`: `"message":"m\n","type":"invalid_request_error","param":null,"code":"404"`,
+		`{"object":"error","message":"m","type":"t","code":"c"}`:         `"message":"m","type":"t","param":null,"code":"c"`,
+		`{"error":"m"}`: `"message":"m","type":"invalid_request_error","param":null,"code":null`,
+	} {
+		if got, ok, err := convert(body, 404); !ok || err != nil || got != `{"error":{`+want+`}}` {
+			t.Errorf("%s: %s %v %v", body, got, ok, err)
+		}
+	}
+	for _, body := range []string{`{"error":{"message":"m"}}`, `{"choices":[{}]}`, `[{}]`, `x`} {
 		if _, ok, err := convert(body, 404); ok || err != nil {
 			t.Errorf("%s, refused: %v %v", body, ok, err)
 		}

@@ -23,7 +23,6 @@ type responseStream struct {
 	sequence int64 // number of the next event
 	size     int   // what items take
 	open     int   // the item that text goes on in, -1 for none
-	latest   int   // the latest call, -1 for none
 	calls    callBlocks
 	started  bool // response.created is out
 	pending  bool // the output is complete, its usage may follow
@@ -67,7 +66,7 @@ func (responsesToChat) AppendEvent(dst []byte, ev sse.Event, st *ConvState) []by
 	if s.stopped {
 		return dst
 	}
-	c, kind := chunkOf(ev)
+	c, f, kind := chunkOf(ev)
 	switch kind {
 	case otherChunk, pingChunk:
 		return dst
@@ -77,7 +76,7 @@ func (responsesToChat) AppendEvent(dst []byte, ev sse.Event, st *ConvState) []by
 		if !s.started {
 			dst = s.start(dst, &c, st)
 		}
-		return s.fail(dst, c.fault)
+		return s.fail(dst, &f)
 	}
 	choice := firstOf(c.choices)
 	if !s.started {
@@ -97,12 +96,12 @@ func (responsesToChat) AppendEvent(dst []byte, ev sse.Event, st *ConvState) []by
 }
 
 // AppendEnd implements Converter: a stream that ended without [DONE] is as
-// complete as one with it.
+// complete as one with it if it has a finish_reason.
 func (responsesToChat) AppendEnd(dst []byte, clean bool, st *ConvState) []byte {
-	if !clean {
-		return dst
+	if s := &st.toResponse; clean && s.pending {
+		return s.finish(dst)
 	}
-	return st.toResponse.finish(dst)
+	return dst
 }
 
 // AppendFault implements Faulter.
@@ -111,7 +110,7 @@ func (responsesToChat) AppendFault(dst []byte, code, message string, st *ConvSta
 }
 
 func (s *responseStream) start(dst []byte, c *chatDoc, st *ConvState) []byte {
-	s.started, s.open, s.latest, s.status = true, -1, -1, statusInProgress
+	s.started, s.open, s.status = true, -1, statusInProgress
 	s.identify(c, st)
 	for _, name := range [...]string{"response.created", "response.in_progress"} {
 		dst = s.event(dst, name)
@@ -132,6 +131,9 @@ func (s *responseStream) choice(dst, raw []byte, st *ConvState) []byte {
 		if KindOf(e.val) == Object {
 			dst = s.call(dst, readCall(e.val), st)
 		}
+	}
+	if f, failed := what.failure(); failed && !s.stopped {
+		return s.fail(dst, &f)
 	}
 	if reason := trimmed(what.finish); len(reason) > 0 && string(reason) != "null" && !s.stopped {
 		s.status, s.reason = responseStatus(reason)
@@ -184,16 +186,16 @@ func (s *responseStream) complete(dst []byte) []byte {
 	return s.last(dst, "response.completed", nil)
 }
 
-func (s *responseStream) fail(dst, fault []byte) []byte {
+func (s *responseStream) fail(dst []byte, f *fault) []byte {
 	s.status = statusFailed
-	return s.last(dst, "response.failed", fault)
+	return s.last(dst, "response.failed", f)
 }
 
 // last appends the event that ends a stream: the whole response.
-func (s *responseStream) last(dst []byte, name string, fault []byte) []byte {
+func (s *responseStream) last(dst []byte, name string, f *fault) []byte {
 	s.stopped = true
 	dst = s.event(dst, name)
-	dst = s.openResponse(append(dst, `,"response":`...), fault)
+	dst = s.openResponse(append(dst, `,"response":`...), f)
 	dst = s.appendOutput(dst)
 	return append(s.closeResponse(dst), "}\n\n"...)
 }

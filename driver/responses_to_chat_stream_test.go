@@ -46,7 +46,7 @@ func short(t *testing.T, stream string) (lines []string) {
 func TestResponsesStream(t *testing.T) {
 	f := func(name string, in []string, want ...string) {
 		t.Helper()
-		out := streamedBy(responsesToChat{}, new(ConvState), true, in...)
+		out := streamedBy(responsesToChat{}, new(ConvState), true, append(in, "[DONE]")...)
 		checkResponses(t, []byte(out))
 		if len(want) > 0 {
 			want = append([]string{"created", "in_progress"}, want...)
@@ -89,9 +89,7 @@ func TestResponsesStream(t *testing.T) {
 	f("text", in(delta(`{"role":"assistant","content":""}`), delta(`{"content":"a"}`), delta(`{"content":"b"}`), finish(`"stop"`), report, done),
 		lines(text("0", "ab", "a", "b"), over("0", "message", "completed"), "completed 150")...)
 	f("without usage", in(delta(`{"content":"a"}`), finish(`"stop"`), done), lines(a, "completed")...)
-	f("without [DONE]", in(delta(`{"content":"a"}`), finish(`"stop"`)), lines(a, "completed")...)
 	f("without a finish", in(delta(`{"content":"a"}`), done), lines(a, "completed")...)
-	f("without either", in(delta(`{"content":"a"}`)), lines(a, "completed")...)
 	f("usage with the finish", in(chunk(`{"delta":{"content":"a"},"finish_reason":"stop"}],"usage":`+usage+`,"x":[`), report, done), lines(a, "completed 150")...)
 	f("usage all along", in(chunk(`{"delta":{"content":"a"}}],"usage":{"prompt_tokens":1},"x":[`), finish(`"stop"`), chunk(`],"x":[`), report, done), lines(a, "completed 150")...)
 	f("two finishes", in(delta(`{"content":"a"}`), finish(`"stop"`), finish(`"length"`), report), lines(a, "completed 150")...)
@@ -130,6 +128,11 @@ func TestResponsesStream(t *testing.T) {
 			called("0", "{}", "t0", "f"), called("1", "{}", "t1", "f"), called("2", "[]", "call_c1_2", "g"), "completed")...)
 	f("the same index", in(calls(`{"index":0,"id":"t0","function":{"name":"f","arguments":"{}"}},{"index":0,"id":"t1","function":{"name":"g","arguments":"{"}}`), calls(`{"index":0,"function":{"arguments":"}"}}`)),
 		lines(begun("0", "t0", "f"), args("0", "{}"), begun("1", "t1", "g"), args("1", "{"), args("1", "}"), called("0", "{}", "t0", "f"), called("1", "{}", "t1", "g"), "completed")...)
+	f("Gemini: no index, stop", in(calls(`{"id":"t0","function":{"name":"f","arguments":"{}"}}`), calls(`{"id":"t1","function":{"name":"f","arguments":"["}},{"id":"t1","function":{"name":"f","arguments":"]"}}`), finish(`"stop"`)),
+		lines(begun("0", "t0", "f"), args("0", "{}"), begun("1", "t1", "f"), args("1", "["), args("1", "]"), called("0", "{}", "t0", "f"), called("1", "[]", "t1", "f"), "completed")...)
+	f("vLLM: an id for every part", in(calls(`{"index":0,"id":"t0","function":{"name":"f"}}`), calls(`{"index":0,"id":"t1","function":{"arguments":"{"}},{"index":0,"id":"t2","function":{"name":null,"arguments":"}"}},{"index":0,"id":"t3","function":{"name":"","arguments":" "}}`)),
+		lines(begun("0", "t0", "f"), args("0", "{"), args("0", "}"), args("0", " "), called("0", "{} ", "t0", "f"), "completed")...)
+	f("parts of no call", in(calls(`{"function":{"arguments":"lost"}},{"index":null},{"id":"t0"},1,null`), delta(`{"content":"a"}`)), lines(a, "completed")...)
 	f("everything repeated", in(calls(`{"index":0,"id":"t0","function":{"name":"f","arguments":"{"}}`), calls(`{"index":0,"id":"t0","function":{"name":"f","arguments":"}"}}`), calls(`{"index":0,"id":"other"}`)),
 		lines(begun("0", "t0", "f"), args("0", "{"), args("0", "}"), called("0", "{}", "t0", "f"), "completed")...)
 	f("the name comes late", in(calls(`{"index":0,"id":"t0","function":{"arguments":"{"}}`), calls(`{"index":0,"function":{"name":"f","arguments":"}"}}`)),
@@ -140,12 +143,20 @@ func TestResponsesStream(t *testing.T) {
 
 	f("nothing", in(``, `x`, `{`, `[]`, `null`, `[DONE]`, `{"choices":[]}`, `other|`+delta(`{"content":"a"}`), `ping|{}`))
 	f("Azure's first chunk", in(`{"id":"","model":"","created":0,"choices":[]}`, delta(`{"content":"a"}`)), lines(a, "completed")...)
-	f("pings and broken chunks", in(delta(`{"content":"a"}`), `ping|{}`, `{"choices":[{"delta":{"content":"b"}}`, `error|{}`), lines(a, "completed")...)
+	f("pings and broken chunks", in(delta(`{"content":"a"}`), `ping|{}`, `{"choices":[{"delta":{"content":"b"}}`), lines(a, "completed")...)
 	f("only choices[0]", in(chunk(`{"delta":{"content":"a"}},{"delta":{"content":"b"}}`), chunk(`1`), chunk(`{"delta":[]}`)), lines(a, "completed")...)
 
 	broken := lines(text("0", "", "a")[:3])
 	f("an error", in(delta(`{"content":"a"}`), `{"error":{"message":"m","type":"server_error","code":"c"}}`, done, delta(`{"content":"b"}`)), lines(broken, "failed c m")...)
 	f("an error by name", in(delta(`{"content":"a"}`), `error|{"error":{"code":429,"message":"m"}}`), lines(broken, "failed rate_limit_exceeded m")...)
+	f("an error by name alone", in(delta(`{"content":"a"}`), `error|{"message":"m","type":"t"}`), lines(broken, "failed server_error m")...)
+	f("an error by name alone, no JSON", in(delta(`{"content":"a"}`), `error|a "b"`), lines(broken, `failed server_error a "b"`)...)
+	f("an error in an array", in(delta(`{"content":"a"}`), `[{"error":{"code":429,"message":"m"}}]`), lines(broken, "failed rate_limit_exceeded m")...)
+	f("no error in an array", in(`[{"error":null}]`, `[{}]`, `[1]`, `[`+delta(`{"content":"a"}`)+`]`))
+	f("an error in a choice", in(chunk(`{"delta":{"content":"a"},"finish_reason":"stop","error":{"code":502,"message":"m"}}`), report), lines(broken, "failed server_error m")...)
+	const gaveUp = ": the provider did not finish its answer"
+	f("finish_reason error", in(delta(`{"content":"a"}`), finish(`" error"`), report), lines(broken, "failed server_error error"+gaveUp)...)
+	f("DeepSeek: no resources", in(delta(`{"content":"a"}`), finish(`"insufficient_system_resource"`), report), lines(broken, "failed server_error insufficient_system_resource"+gaveUp)...)
 	f("an error first", in(`{"error":"m"}`, done), "failed server_error m")
 	f("an error after the finish", in(delta(`{"content":"a"}`), finish(`"stop"`), `{"error":"m"}`), lines(a, "failed server_error m")...)
 	f("no error", in(`{"error":null,"choices":[{"delta":{"content":"a"}}]}`, `{"error":""}`), lines(a, "completed")...)
@@ -164,8 +175,17 @@ func TestResponsesStreamBroken(t *testing.T) {
 	if want := "event: error\ndata: {\"type\":\"error\",\"code\":\"" + CodeTimeout + "\",\"message\":\"slow\",\"param\":null,\"sequence_number\":5}\n\n"; fault != want {
 		t.Errorf("%s", fault)
 	}
-	if streamedBy(responsesToChat{}, &st, true); !st.Ended() {
-		t.Error("a complete stream has not ended")
+	for lines, whole := range map[string]bool{
+		chunk: false,
+		`{"id":"c1","choices":[{"delta":{},"finish_reason":null}]}`:                  false,
+		`{"id":"c1","choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}`:   true,
+		`{"id":"c1","choices":[{"delta":{"content":"a"},"finish_reason":"length"}]}`: true,
+	} {
+		st.Reset()
+		got := streamedBy(responsesToChat{}, &st, true, lines)
+		if last := strings.Contains(got, "event: response.completed") || strings.Contains(got, "event: response.incomplete"); last != whole || st.Ended() != whole {
+			t.Errorf("%s, and no more: %s", lines, got)
+		}
 	}
 	st.Reset()
 	if got := streamedBy(responsesToChat{}, &st, true); got != "" || st.Ended() {

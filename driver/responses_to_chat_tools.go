@@ -15,13 +15,13 @@ func (q *responsesRequest) tools() error {
 	}
 	i, some := 0, false
 	for e := elementsOf(tools); e.next(); i++ {
-		t, kind := readFlatFunction(e.val)
+		t := readFunction(e.val)
 		switch {
-		case !isText(kind, "function"):
-			return unsupportedType(fmt.Sprintf("tools[%d]: tool type", i), kind)
+		case !isText(t.kind, "function"):
+			return unsupportedType(fmt.Sprintf("tools[%d]: tool type", i), t.kind)
 		case !nonEmptyString(t.name):
 			return invalid(fmt.Sprintf("tools[%d].name", i))
-		case allowed != nil && !allowed[textOf(t.name)]:
+		case !allowed.has(t.name):
 			continue
 		}
 		if some {
@@ -40,28 +40,7 @@ func (q *responsesRequest) tools() error {
 	return q.toolChoice(choice, some)
 }
 
-// functionTool is a function as the client declares it.
-type functionTool struct{ name, description, parameters, strict []byte }
-
-func readFlatFunction(raw []byte) (t functionTool, kind []byte) {
-	for m := membersOf(raw); m.next(); {
-		switch string(plainKey(m.key)) {
-		case "type":
-			kind = m.val
-		case "name":
-			t.name = m.val
-		case "description":
-			t.description = notNull(m.val)
-		case "parameters":
-			t.parameters = notNull(m.val)
-		case "strict":
-			t.strict = notNull(m.val)
-		}
-	}
-	return t, kind
-}
-
-func (q *responsesRequest) function(t *functionTool) {
+func (q *responsesRequest) function(t *chatTool) {
 	q.raw(`{"type":"function","function":{"name":`)
 	q.dst = q.names.append(q.dst, t.name)
 	if t.description != nil {
@@ -95,7 +74,7 @@ func (q *responsesRequest) toolChoice(choice []byte, some bool) error {
 		q.member("tool_choice", choice)
 	case isText(kind, "function") && nonEmptyString(name):
 		q.key("tool_choice")
-		q.function(&functionTool{name: name})
+		q.function(&chatTool{name: name})
 	case KindOf(choice) == Object && KindOf(kind) == String && !isText(kind, "function"):
 		return unsupportedType("tool_choice: tool type", kind)
 	default:
@@ -107,27 +86,21 @@ func (q *responsesRequest) toolChoice(choice []byte, some bool) error {
 // allowedTools are the functions that a choice of that type is restricted to,
 // nil for any other choice. Only those are offered: few providers of the chat
 // protocol know such a choice.
-func allowedTools(choice []byte) (map[string]bool, error) {
+func allowedTools(choice []byte) (nameSet, error) {
 	if !isText(lookup(choice, "type"), "allowed_tools") {
 		return nil, nil
 	}
-	allowed := map[string]bool{}
+	allowed := nameSet{}
 	i := 0
 	for e := elementsOf(lookup(choice, "tools")); e.next(); i++ {
-		t, kind := readFlatFunction(e.val)
+		t := readFunction(e.val)
 		switch {
-		case !isText(kind, "function"):
-			return nil, unsupportedType(fmt.Sprintf("tool_choice.tools[%d]: tool type", i), kind)
+		case !isText(t.kind, "function"):
+			return nil, unsupportedType(fmt.Sprintf("tool_choice.tools[%d]: tool type", i), t.kind)
 		case !nonEmptyString(t.name):
 			return nil, invalid(fmt.Sprintf("tool_choice.tools[%d].name", i))
 		}
 		allowed[textOf(t.name)] = true
 	}
 	return allowed, nil
-}
-
-// textOf is the text of the JSON string raw.
-func textOf(raw []byte) string {
-	s, _ := unquoted(raw, nil)
-	return string(s)
 }

@@ -60,9 +60,8 @@ func (f *flow) again() {
 func (f *flow) sendFailure(fail *failure) {
 	if fail.relayed && f.ai.bound.ErrorResponse() == nil {
 		if driver.IsExtension(f.conv) && isJSON(f.ex.Head.ContentType) {
-			out, ok, _ := f.conv.AppendResponse(f.restated[:0], fail.body, fail.status, &f.cst)
-			if f.restated = out; ok {
-				f.replyUpstream(fail.status, jsonType, out)
+			if ok, _ := f.restate(fail.status, fail.body); ok {
+				f.replyUpstream(fail.status, jsonType, f.restated)
 				return
 			}
 		}
@@ -96,8 +95,11 @@ func (f *flow) attempt(in *instance) failure {
 	var st driver.Shaping
 	in.Shape(&f.out, f.Proto, target, &st)
 	f.askedUsage = st.ClientUsage
-	proto := driver.Of(target)
-	f.EndUser, f.ToolCount = proto.EndUser(&f.out), proto.ToolCount(&f.out)
+	proto, body := driver.Of(target), &f.out
+	if driver.IsExtension(f.conv) {
+		proto, body = driver.Of(f.Proto), &f.Body // the provider's may have no word for them
+	}
+	f.EndUser, f.ToolCount = proto.EndUser(body), proto.ToolCount(body)
 	f.segs = f.out.Segments(f.segs[:0])
 	length := 0
 	for _, s := range f.segs {

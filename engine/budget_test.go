@@ -91,6 +91,26 @@ func mallocs(n int, f func()) float64 {
 	return best
 }
 
+// mallocsOf counts the allocations for one request with an answer of that length.
+func (r *rig) mallocsOf(request string, length int) float64 {
+	r.t.Helper()
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer c.Close()
+	req := []byte(request)
+	br := bufio.NewReaderSize(c, 16<<10)
+	return mallocs(500, func() {
+		c.Write(req)
+		n, ok := readHead(br)
+		if !ok || n != length {
+			r.t.Fatal("bad answer", n, ok)
+		}
+		br.Discard(n)
+	})
+}
+
 const plainAnswer = `{"id":"c","object":"chat.completion","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"2"},"finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":1,"total_tokens":8}}`
 
 var cannedPlain = fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(plainAnswer), plainAnswer)
@@ -111,21 +131,7 @@ func TestBudgetPlainRequest(t *testing.T) {
 func (r *rig) plainBudget(path string) {
 	t := r.t
 	t.Helper()
-	c, err := net.Dial("tcp", r.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	req := []byte(post(path, "Content-Type: application/json\r\n", chat))
-	br := bufio.NewReaderSize(c, 16<<10)
-	got := mallocs(500, func() {
-		c.Write(req)
-		n, ok := readHead(br)
-		if !ok || n != len(plainAnswer) {
-			t.Fatal("bad answer", n, ok)
-		}
-		br.Discard(n)
-	})
+	got := r.mallocsOf(post(path, "Content-Type: application/json\r\n", chat), len(plainAnswer))
 	t.Logf("%.2f allocations per plain request", got)
 	if got > 10 {
 		t.Errorf("%.2f allocations per plain request, at most 10 are allowed", got)

@@ -229,6 +229,7 @@ func (e *Engine) env(s *Snapshot, owner string, rt *Route) *plugin.Env {
 	return &plugin.Env{
 		Log:     e.log,
 		RouteID: owner,
+		Source:  owner, // of a global rule; bind knows better for routes
 		Metadata: func(name string) []byte {
 			return s.metadata[name].Raw
 		},
@@ -241,6 +242,8 @@ func (e *Engine) env(s *Snapshot, owner string, rt *Route) *plugin.Env {
 			return e.state.get(key, make)
 		},
 		Resolve: e.resolver(refs, rt != nil),
+		Wire:    e.wire,
+		RootCAs: e.opts.Wire.RootCAs,
 		Owner:   &owned{e, rt},
 	}
 }

@@ -22,6 +22,7 @@ type conn struct {
 	e     *Engine
 	watch wire.Token
 	times *clientTimes
+	since time.Time // when it was accepted
 
 	tls      *tls.Conn // nil: plain; Conn otherwise
 	shaken   bool      // the handshake is done
@@ -171,6 +172,9 @@ func (c *conn) Read(p []byte) (int, error) {
 		c.await(c.times.body)
 	}
 	n, err := c.Conn.Read(p)
+	if err != nil && n == 0 && c.e.draining.Load() && c.idle.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
+		n, err = c.lastCall(p)
+	}
 	if n > 0 && c.idle.Load() {
 		c.idle.Store(false)
 	}
@@ -183,6 +187,22 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// lastCall looks once more for a request, on a connection that a drain is about
+// to close: what has arrived by now is still answered.
+func (c *conn) lastCall(p []byte) (n int, err error) {
+	c.armed = time.Time{}
+	c.Conn.SetReadDeadline(time.Now().Add(time.Millisecond))
+	c.idle.Store(false) // no wake in between
+	if n, err = c.Conn.Read(p); err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// freshGrace is how long a client may take from connecting to its first byte
+// while the gateway is being drained.
+const freshGrace = time.Second
 
 // begin marks the first byte of a request.
 func (c *conn) begin() {

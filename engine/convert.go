@@ -29,38 +29,35 @@ func (f *flow) convert(in *instance) failure {
 		err = f.out.Load(f.converted)
 	}
 	if err != nil {
-		body := messageBody("error_msg", err.Error())
-		if driver.IsExtension(f.conv) {
-			body = refusalBody(err.Error())
-		}
-		return failure{status: fasthttp.StatusBadRequest, contentType: plugin.JSON, body: body}
+		return failure{status: fasthttp.StatusBadRequest, contentType: plugin.JSON, body: driver.AppendRefusal(nil, f.conv, err)}
 	}
 	return failure{}
-}
-
-// refusalBody says why a request cannot be converted where APISIX has no say:
-// also where the clients of OpenAI and Anthropic look for it.
-func refusalBody(text string) []byte {
-	b := appendJSONString([]byte(`{"error_msg":`), text)
-	b = appendJSONString(append(b, `,"error":{"message":`...), text)
-	return append(b, `,"type":"invalid_request_error"}}`+"\n"...)
 }
 
 // convertedAnswer passes a whole answer on in the client's protocol. A body
 // that the converter does not know goes as it is.
 func (f *flow) convertedAnswer(a *plugin.Attempt) failure {
-	// Not into f.converted: log variables still point into the request there.
-	out, ok, err := f.conv.AppendResponse(f.restated[:0], f.answer, a.Status, &f.cst)
-	f.restated = out
+	ok, err := f.restate(a.Status, f.answer)
 	switch {
 	case err != nil:
 		return failure{status: fasthttp.StatusInternalServerError, contentType: plugin.Text, body: []byte(err.Error())}
 	case ok:
-		f.replyUpstream(a.Status, jsonType, out)
+		f.replyUpstream(a.Status, jsonType, f.restated)
 	default:
 		f.replyUpstream(a.Status, f.ex.Head.ContentType, f.answer)
 	}
 	return failure{}
+}
+
+// restate puts a provider's whole answer in the client's protocol into
+// f.restated, see driver.Converter.
+func (f *flow) restate(status int, body []byte) (ok bool, err error) {
+	if name := driver.ErrorHeader(f.target); name != "" {
+		f.cst.ErrorClass = f.ex.Head.Get(name)
+	}
+	// Not into f.converted: log variables still point into the request there.
+	f.restated, ok, err = f.conv.AppendResponse(f.restated[:0], body, status, &f.cst)
+	return ok, err
 }
 
 // canceled lets a client that leaves end what a context stands for.

@@ -42,9 +42,11 @@ type Engine struct {
 
 	changing  sync.Mutex // held while a snapshot is made
 	snap      atomic.Pointer[Snapshot]
-	applied   atomic.Bool // a configuration was loaded once
+	applied   atomic.Bool  // a configuration was loaded once
+	published atomic.Int64 // when the configuration in force came, Unix time
 	accessLog accessLog
 	conns     connSet
+	listening listenSet
 	leaving   chan struct{} // clients that are being turned away
 
 	certified      sync.Once
@@ -168,6 +170,7 @@ func (q quiet) Printf(format string, args ...any) { q.log.Debug(fmt.Sprintf(form
 
 // Serve accepts clients from ln until Shutdown. It returns nil then.
 func (e *Engine) Serve(ln net.Listener) error {
+	e.listening.add(ln)
 	return e.server.Serve(&listener{Listener: ln, e: e, times: &e.times})
 }
 
@@ -237,6 +240,7 @@ func (e *Engine) change(make func(*Snapshot) *Snapshot) {
 // compiled at once: health is watched before the first request asks for it.
 func (e *Engine) publish(s *Snapshot) {
 	e.snap.Store(s)
+	e.published.Store(time.Now().Unix())
 	if s.certificates != nil {
 		e.certified.Do(func() { close(e.hasCertificate) })
 	}
@@ -279,6 +283,12 @@ func (e *Engine) Streams() int64 { return e.streams.Load() }
 // and every answer closes its connection. Clients are still accepted.
 func (e *Engine) Drain() { e.draining.Store(true) }
 
+// StopAccepting closes this process's side of the listening sockets; clients
+// that are connected are served on.
+func (e *Engine) StopAccepting() {
+	e.listening.each(func(ln net.Listener) { ln.Close() })
+}
+
 // Shutdown stops accepting, lets requests and streams end and returns when all
 // have, or with ctx's error when it ends first: what is still open is cut then.
 func (e *Engine) Shutdown(ctx context.Context) error {
@@ -309,9 +319,9 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 // Close gives everything back. Call it after Shutdown.
 func (e *Engine) Close() {
 	close(e.stop)
+	e.state.close() // the logs are flushed over connections of wire
 	e.wire.Close()
 	e.watch.Close()
-	e.state.close()
 	e.vectors.close()
 	e.tokens.Close()
 	e.secrets.Close()

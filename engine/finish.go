@@ -38,7 +38,9 @@ func (f *flow) record() {
 			f.e.log.Error("BUG: panic while logging a request", "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
+	f.End()
 	f.count()
+	f.showBodies()
 	f.snap.globals.runLog(&f.Ctx)
 	if f.rt != nil {
 		f.rt.runLog(&f.Ctx)

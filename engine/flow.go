@@ -48,6 +48,8 @@ type flow struct {
 	line   []byte   // scratch: log lines, label values
 	own    []byte   // copies of what aliased the server's memory
 	resp   []byte   // response head of a stream
+	got    []byte   // the beginning of an upload, for loggers
+	gave   []byte   // the same of a relayed answer
 
 	conv      driver.Converter // of the attempt; nil: the provider speaks the client's protocol
 	cst       driver.ConvState
@@ -175,7 +177,7 @@ func (f *flow) release() {
 		putBig(f.raw)
 		f.raw = nil
 	}
-	for _, b := range []*[]byte{&f.raw, &f.head, &f.answer, &f.line, &f.own, &f.resp, &f.converted, &f.restated, &f.early} {
+	for _, b := range []*[]byte{&f.raw, &f.head, &f.answer, &f.line, &f.own, &f.resp, &f.converted, &f.restated, &f.early, &f.got, &f.gave} {
 		if cap(*b) > keepBuffer {
 			*b = nil
 		}

@@ -31,6 +31,26 @@ func (v *view) SetDeadline(time.Time) error      { return nil }
 func (v *view) SetReadDeadline(time.Time) error  { return nil }
 func (v *view) SetWriteDeadline(time.Time) error { return nil }
 
+// listenSet holds the listening sockets.
+type listenSet struct {
+	mu  sync.Mutex
+	all []net.Listener
+}
+
+func (s *listenSet) add(ln net.Listener) {
+	s.mu.Lock()
+	s.all = append(s.all, ln)
+	s.mu.Unlock()
+}
+
+func (s *listenSet) each(f func(net.Listener)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, ln := range s.all {
+		f(ln)
+	}
+}
+
 // connSet holds the open client connections.
 type connSet struct {
 	mu  sync.Mutex
@@ -79,12 +99,14 @@ func (s *connSet) idle() (n int) {
 	return n
 }
 
-// wake ends the waiting of connections on which no request is under way.
+// wake ends the waiting of connections on which no request is under way. A
+// client that has only just connected has freshGrace for its first.
 func (s *connSet) wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := time.Now()
 	for c := range s.all {
-		if c.idle.Load() {
+		if c.idle.Load() && now.Sub(c.since) >= freshGrace {
 			c.Conn.SetReadDeadline(past)
 		}
 	}
@@ -114,7 +136,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: nc, e: l.e, times: l.times, phase: phaseIdle}
+	c := &conn{Conn: nc, e: l.e, times: l.times, phase: phaseIdle, since: time.Now()}
 	// A fresh connection has client_header_timeout for its first head, not
 	// the idle time of a kept one.
 	c.phase, c.headBy = phaseHead, time.Now().Add(l.times.head)

@@ -14,6 +14,10 @@ type chain struct {
 	header  []step[plugin.HeaderFilter]
 	chunk   []step[plugin.ChunkFilter]
 	log     []step[plugin.Logger]
+
+	bodies  []step[plugin.BodyLogger] // those of log that show bodies
+	maxReq  int                       // bytes of a client's body that they show at most
+	maxResp int                       // and of an answer's
 }
 
 type step[T any] struct {
@@ -30,8 +34,20 @@ func newChain(bound []*plugin.Bound) (ch chain) {
 		ch.header = addStep(ch.header, b)
 		ch.chunk = addStep(ch.chunk, b)
 		ch.log = addStep(ch.log, b)
+		ch.addBodies(b)
 	}
 	return ch
+}
+
+func (ch *chain) addBodies(b *plugin.Bound) {
+	l, ok := b.Value.(plugin.BodyLogger)
+	if !ok {
+		return
+	}
+	if req, resp := l.Bodies(); req > 0 || resp > 0 {
+		ch.bodies = append(ch.bodies, step[plugin.BodyLogger]{l, b})
+		ch.maxReq, ch.maxResp = max(ch.maxReq, req), max(ch.maxResp, resp)
+	}
 }
 
 func addStep[T any](steps []step[T], b *plugin.Bound) []step[T] {

@@ -48,6 +48,7 @@ func (f *flow) proxy() {
 	default: // -1 in chunks, -2 none
 		f.Req.Length += int64(len(f.raw))
 		f.upload = upload{src: f.HTTP.RequestBodyStream(), ahead: f.raw, held: int64(len(f.raw)), limit: limit}
+		f.keepUpload()
 		f.forward(up, nil, length)
 	}
 }
@@ -73,6 +74,9 @@ type upload struct {
 	begun bool   // something of it was taken
 	n     int64  // bytes read from src
 	limit int64  // 0: none
+
+	kept *[]byte // copy of the first keep bytes; nil: there is none
+	keep int
 }
 
 // Read implements io.Reader.
@@ -81,13 +85,22 @@ func (u *upload) Read(p []byte) (int, error) {
 	if len(u.ahead) > 0 {
 		n := copy(p, u.ahead)
 		u.ahead = u.ahead[n:]
+		u.copy(p[:n])
 		return n, nil
 	}
 	n, err := u.src.Read(p)
+	u.copy(p[:n])
 	if u.n += int64(n); u.limit > 0 && u.held+u.n > u.limit {
 		return 0, errBodyLimit
 	}
 	return n, err
+}
+
+// copy keeps the beginning for loggers.
+func (u *upload) copy(p []byte) {
+	if u.kept != nil {
+		*u.kept = append(*u.kept, p[:min(len(p), u.keep-len(*u.kept))]...)
+	}
 }
 
 // forward tries the nodes of an upstream until one answers. length says where

@@ -90,6 +90,7 @@ func (f *flow) relayStream() {
 	f.startAnswer(h.Status)
 	f.tr.start(f, false)
 	f.relay.Start(f, f.tr.orNil(), sse.Limits{}, f.t0, false, false)
+	f.keepAnswer()
 	f.relay.MayBeEmpty()
 	switch {
 	case f.ex.NoBody:

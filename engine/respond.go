@@ -6,6 +6,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"headrace/driver"
 	"headrace/plugin"
 )
 
@@ -42,7 +43,7 @@ func (f *flow) replyBody(status int, contentType string, body []byte) {
 }
 
 // replyUpstream passes a whole answer of the provider on; of its headers only
-// the content type crosses (5.1).
+// the content type crosses (5.1), and what startAnswer lets through.
 func (f *flow) replyUpstream(status int, contentType, body []byte) {
 	if len(contentType) > 0 {
 		f.HTTP.Response.Header.SetContentTypeBytes(contentType)
@@ -61,6 +62,9 @@ func (f *flow) respond(status int, body []byte) {
 	body = f.filterWhole(body)
 	f.settle()
 	f.plain.body = body
+	if f.gave = f.gave[:0]; !f.HTTP.IsHead() {
+		f.RespBody = body
+	}
 	f.HTTP.Response.SetBodyStream(&f.plain, len(body))
 }
 
@@ -74,9 +78,10 @@ func (f *flow) startAnswer(status int) {
 	}
 	if f.Source == "upstream" && !f.proxied {
 		for _, name := range f.e.opts.PassHeaders {
-			if v := f.ex.Head.Get(name); v != nil {
-				resp.Header.SetBytesV(name, v)
-			}
+			f.passHeader(name)
+		}
+		if name := driver.ErrorHeader(f.Proto); name != "" && !f.e.opts.Strict {
+			f.passHeader(name)
 		}
 	}
 	f.Status = status
@@ -85,6 +90,13 @@ func (f *flow) startAnswer(status int) {
 		f.rt.runHeader(&f.Ctx)
 	}
 	f.Status = resp.StatusCode()
+}
+
+// passHeader gives the client a header of the provider's answer.
+func (f *flow) passHeader(name string) {
+	if v := f.ex.Head.Get(name); v != nil {
+		f.HTTP.Response.Header.SetBytesV(name, v)
+	}
 }
 
 var upstreamStatusName = []byte("X-APISIX-Upstream-Status")

@@ -15,6 +15,7 @@ import (
 type Snapshot struct {
 	Version uint64 // grows with every snapshot
 	Rev     int64  // of the source
+	digest  digest // of everything in it
 	derived uint64 // grows when something that compiled routes depend on changes beside them
 
 	router    *router

@@ -9,7 +9,7 @@ import (
 // batch is a number of changes on their way into a snapshot.
 type batch struct {
 	e         *Engine
-	next      *Snapshot
+	was, next *Snapshot
 	routes    *cowEdit[*entry]
 	upstreams *cowEdit[*upstreamEntry]
 	services  *cowEdit[*conf.Item]
@@ -21,6 +21,7 @@ type batch struct {
 	certificates map[string]*certificate // nil: unchanged
 	ssls         []conf.Item             // to be prepared when secrets are known
 
+	digests map[string]digest   // of items that changed, by kind and id
 	globals bool                // global rules must be compiled anew
 	lenders map[string]struct{} // services and plugin configs that changed, by kind and id
 	entered map[string]struct{} // routes that changed themselves
@@ -36,7 +37,7 @@ func (s *Snapshot) apply(e *Engine, changes []conf.Change, rev int64) *Snapshot 
 	next.warm = nil
 	next.Rev = rev
 	b := batch{
-		e: e, next: &next, routes: editMap(&s.routes), upstreams: editMap(&s.upstreams),
+		e: e, was: s, next: &next, digests: map[string]digest{}, routes: editMap(&s.routes), upstreams: editMap(&s.upstreams),
 		services: editMap(&s.services), sets: editMap(&s.pluginConfigs), groups: editMap(&s.groups),
 		consumers: newConsumerEdit(e, s),
 		lenders:   map[string]struct{}{}, entered: map[string]struct{}{},
@@ -80,6 +81,7 @@ func (b *batch) each(changes []*conf.Change, do func(a *admitted)) {
 	for part := range slices.Chunk(changes, admitMany) {
 		for _, a := range b.e.judge(part) {
 			if b.e.admit(&a) {
+				b.turn(a.ch)
 				do(&a)
 			}
 		}

@@ -48,7 +48,7 @@ func (s *state) drop(key string) {
 	delete(s.held, key)
 	s.mu.Unlock()
 	if h != nil {
-		closeAll([]any{h.value})
+		closeAll([]*held{h})
 	}
 }
 
@@ -61,14 +61,26 @@ func (s *state) each(f func(value any)) {
 	}
 }
 
-// expire closes and forgets what was not asked for since the given moment and
-// is not in use.
+// expire closes and forgets what was not asked for since the given moment, is
+// not in use and not busy.
 func (s *state) expire(since time.Time, inUse func(key string) bool) {
+	s.remove(func(key string, h *held) bool {
+		if b, ok := h.value.(interface{ Busy() bool }); ok && b.Busy() {
+			return false
+		}
+		return h.used.Before(since) && !inUse(key)
+	})
+}
+
+// close closes everything.
+func (s *state) close() { s.remove(func(string, *held) bool { return true }) }
+
+func (s *state) remove(which func(key string, h *held) bool) {
 	s.mu.Lock()
-	var gone []any
+	var gone []*held
 	for key, h := range s.held {
-		if h.used.Before(since) && !inUse(key) {
-			gone = append(gone, h.value)
+		if which(key, h) {
+			gone = append(gone, h)
 			delete(s.held, key)
 		}
 	}
@@ -76,13 +88,17 @@ func (s *state) expire(since time.Time, inUse func(key string) bool) {
 	closeAll(gone)
 }
 
-// close closes everything.
-func (s *state) close() { s.expire(time.Now().Add(time.Hour), func(string) bool { return false }) }
-
-func closeAll(values []any) {
-	for _, v := range values {
-		if c, ok := v.(io.Closer); ok {
-			c.Close()
+// closeAll closes values side by side: each may wait for a slow disk or a log
+// server that is down. Those that others use are closed when the others are.
+func closeAll(all []*held) {
+	for _, shared := range []bool{false, true} {
+		var work sync.WaitGroup
+		for _, h := range all {
+			_, is := h.value.(interface{ Shared() })
+			if c, ok := h.value.(io.Closer); ok && is == shared {
+				work.Go(func() { c.Close() })
+			}
 		}
+		work.Wait()
 	}
 }

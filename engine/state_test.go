@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 )
@@ -38,6 +39,81 @@ func TestState(t *testing.T) {
 	s.expire(time.Now().Add(time.Hour), unused)
 	if c.closed != 1 || len(s.held) != 0 {
 		t.Errorf("closed %d times, %d held", c.closed, len(s.held))
+	}
+}
+
+// worker is a closer that may be busy.
+type worker struct {
+	closer
+	busy bool
+}
+
+func (w *worker) Busy() bool { return w.busy }
+
+func TestStateBusy(t *testing.T) {
+	var s state
+	w := &worker{busy: true}
+	s.get("a", func() (any, error) { return w, nil })
+	unused := func(string) bool { return false }
+	s.expire(time.Now().Add(time.Hour), unused)
+	if w.closed != 0 {
+		t.Error("closed while it was busy")
+	}
+	w.busy = false
+	s.expire(time.Now().Add(time.Hour), unused)
+	if w.closed != 1 {
+		t.Errorf("closed %d times", w.closed)
+	}
+	w = &worker{busy: true}
+	s.get("a", func() (any, error) { return w, nil })
+	if s.close(); w.closed != 1 {
+		t.Error("the end waits for nobody")
+	}
+}
+
+// ordered notes when it is closed.
+type ordered struct {
+	n  int
+	to *orderOf
+}
+
+type orderOf struct {
+	mu  sync.Mutex
+	got []int
+}
+
+func (o ordered) Close() error {
+	o.to.mu.Lock()
+	defer o.to.mu.Unlock()
+	o.to.got = append(o.to.got, o.n)
+	return nil
+}
+
+type sharedOrdered struct{ ordered }
+
+func (sharedOrdered) Shared() {}
+
+// What others use is closed after them.
+func TestStateClose(t *testing.T) {
+	var s state
+	var to orderOf
+	for i := range 20 {
+		s.get(fmt.Sprint(i), func() (any, error) {
+			if o := (ordered{i, &to}); i%3 != 0 {
+				return o, nil
+			} else {
+				return sharedOrdered{o}, nil
+			}
+		})
+	}
+	s.close()
+	if len(to.got) != 20 {
+		t.Fatalf("%d closed", len(to.got))
+	}
+	for i, n := range to.got {
+		if shared := n%3 == 0; shared != (i >= 13) {
+			t.Fatalf("closed in the order %v, want what is shared at the end", to.got)
+		}
 	}
 }
 

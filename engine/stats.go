@@ -1,16 +1,19 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"maps"
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/VictoriaMetrics/metrics"
 
 	"headrace/driver/wire"
+	"headrace/plugin"
 )
 
 // registerStats makes the series of the process itself.
@@ -39,6 +42,8 @@ func (e *Engine) registerStats() {
 	}
 	g.set.NewGauge("headrace_streams_open", func() float64 { return float64(e.streams.Load()) })
 	g.set.NewGauge("headrace_config_revision", func() float64 { return float64(e.snap.Load().Rev) })
+	g.set.NewGauge("headrace_config_hash", func() float64 { return float64(e.snap.Load().digest) })
+	g.set.NewGauge("headrace_config_last_change_timestamp_seconds", func() float64 { return float64(e.published.Load()) })
 	g.set.NewGauge("headrace_config_routes", func() float64 { return float64(e.snap.Load().Routes()) })
 	g.set.NewGauge("headrace_log_lines_dropped_total", func() float64 {
 		if e.opts.AccessLog == nil {
@@ -62,7 +67,23 @@ func (e *Engine) WriteMetrics(w io.Writer) {
 			fmt.Fprintf(w, "%supstream_status{name=%s,ip=%s,port=\"%d\"} %d\n", e.metrics.opts.Prefix, strconv.Quote(h.Name), strconv.Quote(n.Node.IP), n.Node.Port, up)
 		}
 	}
+	e.writePlugins(w)
 	metrics.WriteProcessMetrics(w)
+}
+
+// writePlugins prints the series of long-lived values of plugins.
+func (e *Engine) writePlugins(w io.Writer) {
+	var b bytes.Buffer // a slow reader must not hold the state
+	e.state.each(func(v any) {
+		if m, ok := v.(plugin.Measured); ok {
+			m.WriteMetrics(&b, e.metrics.opts.Prefix)
+		}
+	})
+	lines := slices.Collect(strings.Lines(b.String()))
+	slices.Sort(lines)
+	for _, l := range lines {
+		io.WriteString(w, l)
+	}
 }
 
 // writeUpstreams prints the connections to each host and port. Pools that only

@@ -45,6 +45,7 @@ func (f *flow) startStream(a *plugin.Attempt, events bool) {
 	if known && f.ex.UntilClose() && terminated(f.target) {
 		f.relay.NeedDone()
 	}
+	f.keepAnswer()
 
 	if !events && h.ContentLength >= 0 && f.tr.orNil() == nil {
 		f.leaveServer(sse.Length, h.ContentLength, int(h.ContentLength))
@@ -200,6 +201,7 @@ func (f *flow) lateFault(cause error) error {
 		resp.SetConnectionClose()
 	}
 	f.Status, f.Sent = status, int64(len(body))
+	f.RespBody, f.gave = body, f.gave[:0]
 	_, err := f.conn.Write(append(resp.Header.Header(), body...))
 	return err
 }

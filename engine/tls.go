@@ -43,6 +43,7 @@ func (e *Engine) ServeTLS(ln net.Listener, o TLSOptions) error {
 			return c.offered(low, high, o.SessionTickets), nil
 		},
 	}
+	e.listening.add(ln)
 	return e.server.Serve(&listener{Listener: ln, e: e, times: &e.times, tls: cfg})
 }
 

@@ -14,6 +14,7 @@ type transform struct {
 	conv    driver.Converter
 	hide    bool
 	filters bool
+	some    bool // the converter has made something
 	steps   []step[plugin.ChunkFilter]
 	marks   []sse.Mark // of the events with data of the chunk at hand
 	next    []byte     // output of one filter, input of the next
@@ -21,7 +22,7 @@ type transform struct {
 
 // start prepares t for a stream; events says that it is one of events.
 func (t *transform) start(f *flow, events bool) {
-	t.f = f
+	t.f, t.some = f, false
 	if events {
 		t.conv = f.conv
 	}
@@ -74,11 +75,13 @@ func (t *transform) made(dst []byte, events []sse.Event) []byte {
 	if t.conv == nil {
 		return t.shown(dst, events)
 	}
+	n := len(dst)
 	for _, ev := range events {
-		if ev.Data != nil {
+		if ev = driver.FaultField(ev); ev.Data != nil {
 			dst = t.conv.AppendEvent(dst, ev, &t.f.cst)
 		}
 	}
+	t.some = t.some || len(dst) > n
 	return dst
 }
 
@@ -100,18 +103,21 @@ func (t *transform) shown(dst []byte, events []sse.Event) []byte {
 }
 
 // AppendEnd implements sse.Transform.
-func (t *transform) AppendEnd(dst, rest []byte, cause error) ([]byte, error) {
+func (t *transform) AppendEnd(dst, rest []byte, cause error) (out []byte, err error) {
 	switch {
 	case t.conv != nil:
 		t.next = t.conv.AppendEnd(t.next[:0], cause == nil, &t.f.cst)
 		rest = t.next
+		if cause == nil && t.some && !t.f.cst.Ended() {
+			err = sse.ErrTruncated // the provider's end is not that of an answer
+		}
 	case !t.hide:
 		rest = nil // passed on as raw bytes already
 	}
 	if !t.filters {
-		return append(dst, rest...), nil
+		return append(dst, rest...), err
 	}
-	return t.filter(dst, rest, true), nil
+	return t.filter(dst, rest, true), err
 }
 
 // filter sends chunk through every filter and appends what comes out.

@@ -62,23 +62,21 @@ func cutDefault(s string) (name, def, rest string) {
 // Key is Append in the form of a Var.
 func (k *Combination) Key(c *Ctx, dst []byte) ([]byte, bool) { return k.Append(dst, c) }
 
-// Append writes the key of a request to dst. resolved is false when the text
-// has variables and none of them had a value; missing ones are empty.
+// Append writes the key of a request to dst. resolved is true when a variable
+// of the text had a value or a default, so never for a text without any, as in
+// APISIX; missing ones are empty.
 func (k *Combination) Append(dst []byte, c *Ctx) (out []byte, resolved bool) {
-	vars := false
 	for i := range k.parts {
 		p := &k.parts[i]
 		if p.v == nil {
 			dst = append(dst, p.text...)
 			continue
 		}
-		vars = true
 		start, ok := len(dst), false
-		if dst, ok = p.v(c, dst); ok {
-			resolved = true
-		} else {
+		if dst, ok = p.v(c, dst); !ok {
 			dst = append(dst[:start], p.text...)
 		}
+		resolved = resolved || ok || p.text != ""
 	}
-	return dst, resolved || !vars
+	return dst, resolved
 }

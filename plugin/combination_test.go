@@ -11,13 +11,14 @@ func TestCombination(t *testing.T) {
 			t.Errorf("%q: %q %v, want %q %v", text, got, ok, want, resolved)
 		}
 	}
-	f("constant", "constant", true)
+	f("constant", "constant", false)
 	f("$http_x_a", "one", true)
 	f("${http_x_a}-$arg_u", "one-7", true)
 	f("$http_none$arg_u", "7", true)
 	f("$http_none", "", false)
-	f("${http_none ?? anon}", "anon", false)
+	f("${http_none ?? anon}", "anon", true)
+	f("${http_none ??}-$http_none", "-", false)
 	f("${http_x_a ?? anon}!", "one!", true)
-	f(`\$http_x_a $`, "$http_x_a $", true)
-	f("${", "${", true)
+	f(`\$http_x_a $`, "$http_x_a $", false)
+	f("${", "${", false)
 }

@@ -106,8 +106,14 @@ type Ctx struct {
 	Consumer   *Consumer // who the caller is; nil: nobody knows
 	Times      Times
 
-	reply Reply
-	kept  []kept
+	// What came and went, as far as a BodyLogger wants it; in the log phase only.
+	ReqBody  []byte // as received
+	RespBody []byte // as sent
+
+	reply   Reply
+	limited rateLimit
+	ends    []Ender
+	kept    []kept
 }
 
 // UpstreamRef names the last upstream for the $upstream_ variables.
@@ -138,13 +144,30 @@ const (
 
 // Message is {"message":"<text>"} and a newline, the body of most answers that
 // plugins make.
-func Message(text string) []byte {
-	return append(driver.AppendString([]byte(`{"message":`), []byte(text)), "}\n"...)
+func Message(text string) []byte { return textBody("message", text) }
+
+// ErrorMessage is {"error_msg":"<text>"} and a newline, the body of answers of
+// plugins that limit.
+func ErrorMessage(text string) []byte { return textBody("error_msg", text) }
+
+func textBody(key, text string) []byte {
+	return append(driver.AppendString([]byte(`{"`+key+`":`), []byte(text)), "}\n"...)
 }
 
 // Header returns the first value of a request header, by the name's lower or
 // upper case alike; nil if the client did not send it.
 func (c *Ctx) Header(name string) []byte { return c.Req.Header(name) }
+
+// SentHeaders returns the header lines of the answer as the client got them,
+// nil if they are not known any more. They are valid until the answer changes.
+func (c *Ctx) SentHeaders() []byte {
+	head := c.Head
+	if head == nil && c.HTTP != nil {
+		head = c.HTTP.Response.Header.Header()
+	}
+	_, lines, _ := bytes.Cut(head, []byte("\n")) // behind the status line
+	return lines
+}
 
 // Header is Ctx.Header.
 func (r *Request) Header(name string) []byte {
@@ -209,5 +232,6 @@ func (c *Ctx) Reset() {
 	if cap(attempts) > keepAttempts {
 		attempts = nil
 	}
-	*c = Ctx{Body: body, Capture: capture, Attempts: attempts, UpstreamID: id, kept: kept}
+	key, ends := c.limited.key[:0], c.ends[:0]
+	*c = Ctx{Body: body, Capture: capture, Attempts: attempts, UpstreamID: id, limited: rateLimit{key: key}, ends: ends, kept: kept}
 }

@@ -3,7 +3,9 @@ package plugin
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/valyala/fasthttp"
@@ -76,7 +78,7 @@ func TestReset(t *testing.T) {
 	for i := range v.NumField() {
 		name := v.Type().Field(i).Name
 		switch name {
-		case "Body", "Capture", "Attempts", "kept":
+		case "Body", "Capture", "Attempts", "limited", "ends", "kept":
 			continue
 		case "UpstreamID": // keeps its room
 			if v.Field(i).Len() != 0 {
@@ -93,6 +95,13 @@ func TestReset(t *testing.T) {
 	}
 	if text := c.Capture.Text; len(text) > 0 || cap(text) != 100 {
 		t.Errorf("%d bytes of text, room for %d", len(text), cap(text))
+	}
+	if l := c.limited; len(l.key) > 0 || cap(l.key) != 10 || len(c.ends) > 0 || cap(c.ends) != 10 {
+		t.Errorf("of the limits there is %+v, of what is to end %v", l, c.ends)
+	}
+	c.limited.key, c.ends = nil, nil
+	if !reflect.DeepEqual(c.limited, rateLimit{}) {
+		t.Errorf("of the limits there is %+v", c.limited)
 	}
 	c.Capture.Text = nil
 	if !reflect.DeepEqual(c.Capture, driver.Capture{}) {
@@ -115,6 +124,60 @@ func TestReset(t *testing.T) {
 	if size := keepAttempts * unsafe.Sizeof(Attempt{}); size > 64<<10 {
 		t.Errorf("up to %d bytes of attempts are kept", size)
 	}
+}
+
+// ender counts how often it is ended, or panics.
+type ender struct {
+	n     *[]string
+	name  string
+	panic bool
+}
+
+func (e ender) End(*Ctx) {
+	*e.n = append(*e.n, e.name)
+	if e.panic {
+		panic(e.name)
+	}
+}
+
+func TestEnd(t *testing.T) {
+	var got []string
+	c := new(Ctx)
+	c.End()
+	for _, e := range []ender{{&got, "a", false}, {&got, "b", true}, {&got, "c", false}} {
+		c.OnEnd(e)
+	}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic is hidden")
+			}
+		}()
+		c.End()
+	}()
+	c.End()
+	c.End()
+	if s := strings.Join(got, ""); s != "cba" {
+		t.Errorf("ended in the order %s, want each once, the last first", s)
+	}
+}
+
+func TestRateLimitingInfo(t *testing.T) {
+	c := new(Ctx)
+	v, _ := LookupVar("rate_limiting_info")
+	f := func(want string) {
+		t.Helper()
+		if got, ok := v(c, nil); string(got) != want || !ok {
+			t.Errorf("%s %v, want %s", got, ok, want)
+		}
+	}
+	f("")
+	c.SetRateLimit("/apisix/routes/1:ab", []byte(`te"st`), 2, 1, 9990*time.Millisecond)
+	f(`{"rate_limiting_key":"/apisix/routes/1:ab:te\"st","rate_limiting_limit":2,"rate_limiting_remaining":1,"rate_limiting_reset":9}`)
+	c.SetRateLimit("b", []byte("k"), 5, 0, time.Minute)
+	f(`{"rate_limiting_key":"b:k","rate_limiting_limit":5,"rate_limiting_remaining":0,"rate_limiting_reset":60}`)
+	c.Reset()
+	f("")
 }
 
 func TestReply(t *testing.T) {

@@ -10,9 +10,12 @@
 package plugin
 
 import (
+	"crypto/x509"
+	"io"
 	"log/slog"
 
 	"headrace/conf/schema"
+	"headrace/driver/wire"
 )
 
 // Kind separates the plugins that the engine treats differently.
@@ -46,11 +49,17 @@ type Spec struct {
 	// Warn lists what is valid but will not do what its author meant; raw is
 	// what the user wrote. May be nil.
 	Warn func(raw []byte) []string
+	// Group names the group that a configuration belongs to, "" for none: all
+	// of one group must be equal. raw is as for Check. May be nil.
+	Group func(raw []byte) string
 	// Credential is the consumer's side of an auth plugin; nil for all others.
 	Credential *CredentialSpec
 	// New makes the value that serves requests. raw passed Schema and Check.
 	New func(raw []byte, env *Env) (any, error)
 }
+
+// GroupMismatch is said of a configuration that is not that of its group.
+const GroupMismatch = "group conf mismatched"
 
 // Env is what the engine offers to plugins when they are made.
 type Env struct {
@@ -58,8 +67,8 @@ type Env struct {
 	// RouteID names the owner of the configuration: a route's id or
 	// "global_rules/<id>".
 	RouteID string
-	// Source names the resource that the configuration stands in,
-	// "routes/1" or "consumers/jill": the owner of what is counted.
+	// Source names the resource that the configuration stands in, "routes/1",
+	// "consumers/jill" or "global_rules/1": the owner of what is counted.
 	Source string
 	// Metadata returns the plugin_metadata of the plugin as JSON, nil if none is set.
 	Metadata func(plugin string) []byte
@@ -67,10 +76,17 @@ type Env struct {
 	// when there is none. Such a value outlives compiled routes: it is the
 	// place for what a reload must not reset. A value that implements
 	// io.Closer is closed when it has not been asked for in ten minutes and
-	// no route of the current configuration refers to it.
+	// no route of the current configuration refers to it, unless it has a
+	// method Busy() bool that says otherwise; one that others use has a method
+	// Shared() and is closed after them. One that implements Measured has its
+	// series on the metrics page. make must not call State.
 	State func(key string, make func() (any, error)) (any, error)
 	// Resolve replaces a whole-string secret reference by its value.
 	Resolve func(ref string) (string, error)
+	// Wire has the connections for calls on the plugin's own account, and
+	// RootCAs is whom it trusts beside them; nil means the system's.
+	Wire    *wire.Client
+	RootCAs *x509.CertPool
 	// Owner is the engine's own, for plugins that are built into it.
 	Owner any
 }
@@ -96,4 +112,22 @@ type (
 	}
 	// Logger runs when the client has everything or is gone. c.HTTP may be nil.
 	Logger interface{ Log(c *Ctx) }
+	// BodyLogger is a Logger that may show bodies. They are kept as far as a
+	// logger of the request wants them, in Ctx.ReqBody and Ctx.RespBody.
+	BodyLogger interface {
+		Logger
+		// Bodies says how many bytes of the client's body and of the answer's
+		// may be shown. It is asked once, when a route is compiled.
+		Bodies() (request, answer int)
+		// WantsAnswer says, when the head of an answer is final, whether its
+		// body may be shown.
+		WantsAnswer(c *Ctx) bool
+	}
 )
+
+// Measured is a value of Env.State that counts.
+type Measured interface {
+	// WriteMetrics writes series in Prometheus' text format. prefix is that of
+	// the names that are APISIX's.
+	WriteMetrics(w io.Writer, prefix string)
+}

@@ -16,8 +16,8 @@ type Var func(c *Ctx, dst []byte) (out []byte, ok bool)
 
 // LookupVar compiles the name of a variable, without "$": a name of the table
 // below (ai-proxy.md 7.1, gateway.md 1.4 and 7.2) or one of the families
-// arg_<name>, http_<name>, cookie_<name>, uri_param_<name>, post_arg_<name>,
-// post_arg.<path>. ok is false for a name that nothing
+// arg_<name>, http_<name>, sent_http_<name>, cookie_<name>, uri_param_<name>,
+// post_arg_<name>, post_arg.<path>. ok is false for a name that nothing
 // stands for; such a variable never has a value.
 func LookupVar(name string) (v Var, ok bool) {
 	if v, ok := vars[name]; ok {
@@ -29,6 +29,9 @@ func LookupVar(name string) (v Var, ok bool) {
 		return func(c *Ctx, dst []byte) ([]byte, bool) { return appendArg(dst, c.Req.Query, arg) }, true
 	case strings.HasPrefix(name, "http_"):
 		return headerVar(name[len("http_"):]), true
+	case strings.HasPrefix(name, "sent_http_"):
+		header := name[len("sent_http_"):]
+		return func(c *Ctx, dst []byte) ([]byte, bool) { return appendHeader(dst, c.SentHeaders(), header, true) }, true
 	case strings.HasPrefix(name, "cookie_"):
 		cookie := name[len("cookie_"):]
 		return func(c *Ctx, dst []byte) ([]byte, bool) { return appendCookie(dst, c.Req.Headers, cookie) }, true
@@ -202,7 +205,7 @@ var vars = map[string]Var{
 	},
 	"llm_end_user_id":        func(c *Ctx, dst []byte) ([]byte, bool) { return append(dst, c.EndUser...), true },
 	"llm_content_risk_level": func(_ *Ctx, dst []byte) ([]byte, bool) { return dst, true },
-	"rate_limiting_info":     func(_ *Ctx, dst []byte) ([]byte, bool) { return dst, true },
+	"rate_limiting_info":     rateLimitingInfo,
 }
 
 // RequestType is the value of $request_type (ai-proxy.md 2.3).

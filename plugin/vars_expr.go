@@ -34,6 +34,8 @@ func (c *Ctx) Var(dst []byte, name string) expr.Value {
 		return ArgValue(dst, c.Req.Query, arg)
 	} else if header, is := strings.CutPrefix(name, "http_"); is {
 		return c.headerValue(dst, header)
+	} else if header, is := strings.CutPrefix(name, "sent_http_"); is {
+		dst, ok = appendHeader(dst, c.SentHeaders(), header, true)
 	} else if cookie, is := strings.CutPrefix(name, "cookie_"); is {
 		dst, ok = appendCookie(dst, c.Req.Headers, cookie)
 	} else if param, is := strings.CutPrefix(name, "uri_param_"); is {

@@ -165,6 +165,12 @@ func TestVars(t *testing.T) {
 	f("http_user_agent", "curl/8")
 	f("http_referer", absent)
 	f("http_", absent)
+	f("sent_http_x_answer", absent)
+	c.Head = []byte("HTTP/1.1 200 OK: x\r\nX-Answer: a\r\nContent-Type: t\r\nx-answer: b\r\n\r\n")
+	f("sent_http_X_Answer", "a, b")
+	f("sent_http_content_type", "t")
+	f("sent_http_ok", absent)
+	c.Head = nil
 	f("cookie_a", "1")
 	f("cookie_b", "x=y")
 	f("cookie_c", absent)

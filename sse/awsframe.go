@@ -176,35 +176,17 @@ var headerLen = [...]int{0, 0, 1, 2, 4, 8, -1, -1, 8, 16}
 // they are not well formed.
 func frameName(h []byte) (name []byte, ok bool) {
 	var kind []byte
-	for len(h) > 0 {
-		n := 1 + int(h[0])
-		if n >= len(h) || int(h[n]) >= len(headerLen) {
-			return nil, false
-		}
-		key, typ := h[1:n], h[n]
-		h = h[n+1:]
-		size := headerLen[typ]
-		if size < 0 {
-			if len(h) < 2 {
-				return nil, false
-			}
-			size = int(binary.BigEndian.Uint16(h))
-			h = h[2:]
-		}
-		if size > len(h) {
-			return nil, false
-		}
-		value := h[:size:size]
-		h = h[size:]
-		if headerLen[typ] >= 0 {
-			continue
-		}
-		switch string(key) {
+	w := headers{rest: h}
+	for w.next() {
+		switch string(w.name) {
 		case ":event-type":
-			name = value
+			name = w.text
 		case ":message-type":
-			kind = value
+			kind = w.text
 		}
+	}
+	if w.bad {
+		return nil, false
 	}
 	if k := string(kind); k == "exception" || k == "error" {
 		return kind, true
@@ -213,4 +195,62 @@ func frameName(h []byte) (name []byte, ok bool) {
 		name = nil
 	}
 	return name, true
+}
+
+// FrameHeader returns a header of the frame raw, an Event's Raw: the bytes of a
+// string or byte array, of several the last. It is nil where there is none, and
+// for bytes that are no frame; it aliases raw. An exception has its
+// :exception-type, an error its :error-code and :error-message.
+func FrameHeader(raw []byte, name string) (text []byte) {
+	if len(raw) < frameMin {
+		return nil
+	}
+	end := binary.BigEndian.Uint32(raw[4:])
+	if end > uint32(len(raw)-frameMin) {
+		return nil
+	}
+	w := headers{rest: raw[preludeLen : preludeLen+int(end)]}
+	for w.next() {
+		if string(w.name) == name {
+			text = w.text
+		}
+	}
+	return text
+}
+
+// headers walks the headers of a frame that are strings or byte arrays.
+type headers struct {
+	rest       []byte
+	name, text []byte
+	bad        bool // they are not well formed
+}
+
+func (w *headers) next() bool {
+	for h := w.rest; len(h) > 0; {
+		n := 1 + int(h[0])
+		if n >= len(h) || int(h[n]) >= len(headerLen) {
+			break
+		}
+		name, size := h[1:n], headerLen[h[n]]
+		h = h[n+1:]
+		long := size < 0
+		if long {
+			if len(h) < 2 {
+				break
+			}
+			size = int(binary.BigEndian.Uint16(h))
+			h = h[2:]
+		}
+		if size > len(h) {
+			break
+		}
+		value := h[:size:size]
+		if h = h[size:]; long {
+			w.name, w.text, w.rest = name, value, h
+			return true
+		}
+		w.rest = h
+	}
+	w.bad = len(w.rest) > 0
+	return false
 }

@@ -217,6 +217,10 @@ func checkFrames(t *testing.T, f *Frames, pieces ...string) {
 	var all []byte
 	for _, ev := range got {
 		all = append(all, ev.Raw...)
+		if name := FrameHeader(ev.Raw, ":event-type"); FrameHeader(ev.Raw, ":exception-type") == nil && !bytes.Equal(name, ev.Name) &&
+			!bytes.Equal(FrameHeader(ev.Raw, ":message-type"), ev.Name) {
+			t.Fatalf("%q: the header says %q, the event %q", ev.Raw, name, ev.Name)
+		}
 	}
 	if in := strings.Join(pieces, ""); !corrupt && string(all)+rest != in {
 		t.Fatalf("%q: raw %q and rest %q are not the input", pieces, all, rest)
@@ -291,6 +295,24 @@ func TestFramesEvents(t *testing.T) {
 	}
 }
 
+func TestFrameHeader(t *testing.T) {
+	f := func(frame, name, want string) {
+		t.Helper()
+		if got := FrameHeader([]byte(frame), name); string(got) != want {
+			t.Errorf("%s of %q is %q, want %q", name, frame, got, want)
+		}
+	}
+	f(frames[5], ":exception-type", "throttlingException")
+	f(frames[5], ":message-type", "exception")
+	f(frames[5], ":event-type", "")
+	f(frames[6], ":error-code", "x")
+	f(frames[8], ":event-type", "raw") // behind headers of all types
+	f(frames[10], ":event-type", "b")
+	for _, x := range append(append([]string{"", "x", delta[:15], delta[:len(delta)-1]}, lost...), damaged[:9]...) {
+		f(x, "none", "")
+	}
+}
+
 // A frame of 16 MiB is one, and what its prelude only promises takes no memory.
 func TestFramesLargest(t *testing.T) {
 	var f Frames
@@ -332,6 +354,7 @@ func FuzzFrames(f *testing.F) {
 		for range 2 { // the second time with used buffers
 			checkFrames(t, &fr, cut(in, sizes)...)
 		}
+		FrameHeader(in, ":event-type") // no panic
 		// The same headers and payload in a sound frame.
 		if len(in) > 0 {
 			n := int(in[0]) % len(in)

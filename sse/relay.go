@@ -41,6 +41,8 @@ type Relay struct {
 	mayEmpty bool
 	headSent bool
 	ended    bool
+	copy     *[]byte // nil: nothing is copied
+	copyMax  int
 }
 
 // Start begins a stream. tr is nil where bytes pass as they are. Durations
@@ -54,7 +56,7 @@ func (r *Relay) Start(h Hooks, tr Transform, lim Limits, t0 time.Time, known, sc
 	}
 	r.sc.Init(limit)
 	r.hooks, r.tr, r.lim, r.t0, r.known, r.scan, r.framed = h, tr, lim, t0, known, scan, false
-	r.st, r.cause, r.out = Stats{}, nil, kept(r.out)
+	r.st, r.cause, r.out, r.copy = Stats{}, nil, kept(r.out), nil
 	r.mid, r.needDone, r.mayEmpty, r.headSent, r.ended = false, false, false, false, false
 	if cap(r.events) > maxEvents {
 		r.events = nil
@@ -78,6 +80,17 @@ func (r *Relay) NeedDone() { r.needDone = true }
 // MayBeEmpty says that a Transform may make nothing of a whole body: it does
 // not convert, it leaves out. Call it after Start.
 func (r *Relay) MayBeEmpty() { r.mayEmpty = true }
+
+// Copy has the relay append what the client gets to *dst, until that is max
+// bytes long. Call it after Start; dst is not used any more after End.
+func (r *Relay) Copy(dst *[]byte, max int) { r.copy, r.copyMax = dst, max }
+
+// keep copies output.
+func (r *Relay) keep(out []byte) {
+	if r.copy != nil {
+		*r.copy = append(*r.copy, out[:min(len(out), max(0, r.copyMax-len(*r.copy)))]...)
+	}
+}
 
 // HeadSent says that the client has got the head of its answer. Before that,
 // and before any output, no fault event is made: the cause that End returns
@@ -128,6 +141,7 @@ func (r *Relay) Step(raw []byte) (out []byte, err error) {
 		}
 	}
 	r.st.BytesOut += int64(len(out))
+	r.keep(out)
 	switch {
 	case err != nil:
 	case r.lim.MaxDuration > 0 && now >= r.lim.MaxDuration:
@@ -207,6 +221,7 @@ func (r *Relay) End(cause error) ([]byte, error) {
 		}
 	}
 	r.st.BytesOut += int64(len(r.out) - from)
+	r.keep(r.out[from:])
 	r.cause = cause
 	r.hooks.Settle(&r.st, cause)
 
@@ -214,7 +229,7 @@ func (r *Relay) End(cause error) ([]byte, error) {
 	clear(r.events[:cap(r.events)])
 	r.sc.in, r.sc.pos, r.sc.ev = nil, 0, Event{}
 	r.fr.in, r.fr.pos, r.fr.ev = nil, 0, Event{}
-	r.hooks, r.tr = nil, nil
+	r.hooks, r.tr, r.copy = nil, nil, nil
 	return r.out[from:], cause
 }
 

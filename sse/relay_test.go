@@ -337,3 +337,31 @@ func TestBroken(t *testing.T) {
 	f(ErrClientGone, true)
 	f(fmt.Errorf("frame 3: %w", ErrTooLarge), true)
 }
+
+// TestRelayCopy holds that the copy is the beginning of the output, whatever
+// makes it, and that the next stream begins without one.
+func TestRelayCopy(t *testing.T) {
+	var r Relay
+	f := func(tr Transform, cause error, max int, pieces ...string) {
+		t.Helper()
+		var copied []byte
+		r.Start(&owner{}, tr, Limits{}, time.Now(), true, true)
+		r.Copy(&copied, max)
+		out, _ := run(&r, cause, pieces...)
+		out = strings.ReplaceAll(out, " | ", "")
+		if want := out[:min(max, len(out))]; string(copied) != want {
+			t.Errorf("%T, %d: %q of %q", tr, max, copied, out)
+		}
+		r.Start(&owner{}, tr, Limits{}, time.Now(), true, true)
+		n := len(copied)
+		if run(&r, nil, pieces...); len(copied) != n {
+			t.Errorf("%T: the next stream is copied, too", tr)
+		}
+	}
+	for _, max := range []int{0, 1, 10, 1000} {
+		f(nil, nil, max, "data: a\n\n", "data: b\n\n", "tail")
+		f(nil, ErrTruncated, max, "data: a\n\n", "data: b\n\n")
+		f(&expand{3}, nil, max, "data: a\n\ndata: b", "\n\n")
+		f(&hold{}, nil, max, "data: a\n\n", "data: b\n\n")
+	}
+}

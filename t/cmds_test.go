@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -49,6 +50,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"traffic": (*state).cmdTraffic,
 		"churn":   (*state).cmdChurn,
 		"google":  (*state).cmdGoogle,
+		"kafka":   (*state).cmdKafka,
 
 		"blackhole": (*state).cmdBlackhole,
 		"frames":    (*state).cmdFrames,
@@ -97,6 +99,8 @@ type state struct {
 	routes     []map[string]any // of conf/apisix.yaml, by the route command
 	traffic    *traffic
 	google     *tokenServer
+	kafka      *kfake.Cluster
+	kafkaSASL  bool
 	routines   int    // goroutines of the gateway before the first request
 	profile    string // the latest profile of them
 }
@@ -122,6 +126,14 @@ func (s *state) getenv(name string) string {
 		return s.ts.Getenv(name)
 	}
 	return s.env.Getenv(name)
+}
+
+func (s *state) setenv(name, value string) {
+	if s.ts != nil {
+		s.ts.Setenv(name, value)
+		return
+	}
+	s.env.Setenv(name, value)
 }
 
 // process is a program of ours in the background.
@@ -262,7 +274,7 @@ func (s *state) cmdGateway(args []string) (string, error) {
 
 func (p *process) signal(name string) error {
 	sig, ok := map[string]syscall.Signal{
-		"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL, "USR1": syscall.SIGUSR1,
+		"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL, "USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2,
 	}[name]
 	if !ok {
 		return fmt.Errorf("unknown signal %q", name)
@@ -371,15 +383,20 @@ func (s *state) cmdRoute(args []string) (string, error) {
 		id = args[2]
 	}
 	s.routes = append(s.routes, map[string]any{"id": id, "uri": uri, "plugins": map[string]any{"ai-proxy": plugin}})
+	return "", s.writeRoutes()
+}
+
+// writeRoutes writes conf/apisix.yaml.
+func (s *state) writeRoutes() error {
 	text, err := yaml.Marshal(map[string]any{"routes": s.routes})
 	if err != nil {
-		return "", err
+		return err
 	}
 	path := filepath.Join(s.env.WorkDir, "conf", "apisix.yaml")
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return "", err
+		return err
 	}
-	return "", os.WriteFile(path, append(text, "#END\n"...), 0o644)
+	return os.WriteFile(path, append(text, "#END\n"...), 0o644)
 }
 
 // merge puts src over dst; null takes away what dst has.
@@ -635,6 +652,9 @@ func (s *state) cleanup() {
 	for _, c := range s.all {
 		c.Close()
 	}
+	if s.google != nil {
+		s.google.server.Close()
+	}
 	name := filepath.Base(s.env.WorkDir)
 	for _, p := range s.gateways {
 		if p.running() {
@@ -669,6 +689,9 @@ func (s *state) cleanup() {
 				<-p.done
 			}
 		}
+	}
+	if s.kafka != nil {
+		s.kafka.Close()
 	}
 	if len(s.gateways) > 0 {
 		for _, port := range []string{"TRAFFIC", "ADMIN", "METRICS", "CONTROL", "STATUS"} {

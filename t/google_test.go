@@ -86,11 +86,10 @@ func (s *state) startGoogle() error {
 	if err != nil {
 		return err
 	}
-	s.ts.Setenv("SERVICE_ACCOUNT", string(account))
+	s.setenv("SERVICE_ACCOUNT", string(account))
 	g.server = &http.Server{Handler: g}
 	go g.server.Serve(ln)
 	s.google = g
-	s.env.Defer(func() { g.server.Close() })
 	return nil
 }
 

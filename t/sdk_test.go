@@ -27,13 +27,15 @@ func TestSDK(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	major, _, _ := strings.Cut(strings.TrimPrefix(string(version), "v"), ".")
-	if n, _ := strconv.Atoi(major); n < 18 {
+	text, _, _ := strings.Cut(strings.TrimPrefix(string(version), "v"), ".")
+	major, _ := strconv.Atoi(text)
+	if major < 18 {
 		t.Skipf("node %s is too old for the official clients: 18 is the least", bytes.TrimSpace(version))
 	}
 	installSDKs(t)
 
 	s := newPlainState(t)
+	const bedrock = `{timeout: 3000, provider: bedrock, provider_conf: {region: us-east-1}, auth: {header: null, aws: {access_key_id: AKID, secret_access_key: s}}}`
 	for _, r := range [][]string{
 		{`{timeout: 3000}`, "/v1/*", "openai"},
 		{`{timeout: 3000, provider: anthropic, auth: {header: {x-api-key: sk-ant}}}`, "/anthropic/*", "anthropic"},
@@ -41,6 +43,8 @@ func TestSDK(t *testing.T) {
 		{`{timeout: 3000}`, "/converted/*", "converted"},
 		{`{timeout: 3000, provider: deepseek}`, "/responses-on-chat/*", "responses-on-chat"},
 		{`{timeout: 3000, provider: anthropic, provider_conf: {api: native}}`, "/native/*", "native"},
+		{bedrock, "/bedrock/*", "bedrock"},
+		{bedrock, "/bedrock-chat/*", "bedrock-chat"},
 	} {
 		if _, err := s.cmdRoute(r); err != nil {
 			t.Fatal(err)
@@ -52,8 +56,11 @@ func TestSDK(t *testing.T) {
 	if _, err := s.startGateway(nil); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"openai", "openai_responses", "anthropic"} {
+	for _, name := range []string{"openai", "openai_responses", "openai_bedrock", "anthropic", "bedrock"} {
 		t.Run(name, func(t *testing.T) {
+			if name == "bedrock" && major < 20 {
+				t.Skipf("node %s is too old for the client of AWS: 20 is the least", bytes.TrimSpace(version))
+			}
 			ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
 			defer cancel()
 			// One test after the other: they look at the mock's counters.

@@ -3,13 +3,15 @@
 // area: commands on top, the files they use below. Besides testscript's own
 // commands (https://pkg.go.dev/github.com/rogpeppe/go-internal/testscript)
 // there are those of cmds_test.go, client_test.go, assert_test.go,
-// multi_test.go, google_test.go and frames_test.go; each is described where it is defined.
+// multi_test.go, google_test.go, kafka_test.go and frames_test.go; each is described where it is defined.
 //
 //	go test ./t                                   everything
 //	go test ./t -run 'TestScripts/stream'         one area
 //	go test ./t -run 'TestScripts/stream/^stall$' one script
 //	go test ./t -update                           rewrite expectations of cmp
 //	go test ./t -bug                              run the scripts of known bugs too
+//	go test ./t -run 'TestFixtures/gemini'        the answers of a provider, see fixtures/README.md
+//	make live                                     real providers, see CONTRIBUTING.md
 //
 // HEADRACE_BINARY names a program to test instead of the one that is built.
 package t
@@ -36,7 +38,7 @@ var (
 )
 
 // areas are the folders with scripts.
-var areas = []string{"admin", "auth", "bedrock", "check", "convert", "log", "match", "metrics", "mock", "multi", "plugins", "proxy", "seeds", "serve", "stream", "vertex"}
+var areas = []string{"admin", "auth", "bedrock", "check", "convert", "limit", "log", "match", "metrics", "mock", "multi", "plugins", "proxy", "seeds", "serve", "stream", "vertex"}
 
 // binary is the program under test, built once by TestMain.
 var binary string
@@ -154,7 +156,7 @@ func setup(t *testing.T, env *testscript.Env) error {
 
 // setPorts puts NAME_PORT and NAME, the address, into the environment.
 func setPorts(env *testscript.Env) {
-	for _, name := range []string{"TRAFFIC", "ADMIN", "METRICS", "CONTROL", "STATUS", "MOCK", "SPARE", "A", "B", "C", "HEALTH", "VECTORS", "TOKENS"} {
+	for _, name := range []string{"TRAFFIC", "ADMIN", "METRICS", "CONTROL", "STATUS", "MOCK", "SPARE", "A", "B", "C", "HEALTH", "VECTORS", "TOKENS", "KAFKA", "REDIS"} {
 		port := freePort()
 		env.Setenv(name+"_PORT", strconv.Itoa(port))
 		env.Setenv(name, "127.0.0.1:"+strconv.Itoa(port))

@@ -36,7 +36,7 @@ func newVault(t *testing.T) *vaultServer {
 		}
 		switch {
 		case r.Header.Get("X-Vault-Token") != "root" || r.Header.Get("X-Vault-Namespace") != "ns":
-			http.Error(w, `{"errors":["permission denied"]}`, 403)
+			http.Error(w, `{"errors":["permission denied"]}`, http.StatusForbidden)
 		case status != 200:
 			http.Error(w, key, status)
 		case r.URL.Path == "/v1/kv/apisix/a/b":
@@ -44,7 +44,7 @@ func newVault(t *testing.T) *vaultServer {
 		case r.URL.Path == "/v1/kv/apisix/v2":
 			fmt.Fprintf(w, `{"data":{"data":{"key":%q},"metadata":{"version":1}}}`, key)
 		case r.URL.Path == "/v1/kv/apisix/moved":
-			http.Redirect(w, r, "/v1/kv/apisix/a/b", 302)
+			http.Redirect(w, r, "/v1/kv/apisix/a/b", http.StatusFound)
 		default:
 			http.Error(w, `{"errors":[]}`, 404)
 		}

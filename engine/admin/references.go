@@ -117,3 +117,30 @@ func (c *call) holdReferences() (release func()) {
 	c.refs.RLock()
 	return c.refs.RUnlock
 }
+
+// withPlugins are the kinds whose items carry configurations of plugins.
+var withPlugins = []conf.Kind{conf.Routes, conf.Services, conf.PluginConfigs, conf.Consumers, conf.ConsumerGroups, conf.GlobalRules}
+
+// groupMismatch returns why the item does not fit those that share a group of
+// a plugin with it, "" if it does.
+func (c *call) groupMismatch(it conf.Item) string {
+	if !c.Registry.MayJoin(it) {
+		return ""
+	}
+	groups := c.Registry.Groups()
+	for _, kind := range withPlugins {
+		items, err := c.Store.List(kind)
+		if err != nil {
+			return "failed to fetch " + kind.String() + ": " + err.Error()
+		}
+		for _, other := range items {
+			if other.Kind != it.Kind || other.ID != it.ID {
+				groups.Add(other)
+			}
+		}
+	}
+	for _, f := range groups.Add(it) {
+		return f.Text
+	}
+	return ""
+}

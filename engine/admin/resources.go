@@ -141,7 +141,10 @@ func (r *resource) refusals(found []engine.Finding) (fields, plugins string) {
 // checkItem looks at references between the value's own fields and its plugins.
 func checkItem(c *call, id string, v *value) string {
 	fields, plugins := c.refusals(id, v)
-	return cmp.Or(fields, c.missingReference(v), plugins)
+	if text := cmp.Or(fields, c.missingReference(v), plugins); text != "" {
+		return text
+	}
+	return c.groupMismatch(conf.Item{Kind: c.res.kind, ID: c.stored(id), Raw: v.append(nil)})
 }
 
 // checkGlobalRule also keeps a plugin from running twice.

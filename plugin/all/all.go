@@ -11,9 +11,14 @@ import (
 	"headrace/plugin/faultinjection"
 	"headrace/plugin/filelogger"
 	"headrace/plugin/hmacauth"
+	"headrace/plugin/httplogger"
 	"headrace/plugin/iprestriction"
 	"headrace/plugin/jwtauth"
+	"headrace/plugin/kafkalogger"
 	"headrace/plugin/keyauth"
+	"headrace/plugin/limitconn"
+	"headrace/plugin/limitcount"
+	"headrace/plugin/limitreq"
 	"headrace/plugin/mocking"
 	"headrace/plugin/proxyrewrite"
 	"headrace/plugin/realip"
@@ -30,9 +35,14 @@ func Specs() []plugin.Spec {
 		faultinjection.Spec,
 		filelogger.Spec,
 		hmacauth.Spec,
+		httplogger.Spec,
 		iprestriction.Spec,
 		jwtauth.Spec,
+		kafkalogger.Spec,
 		keyauth.Spec,
+		limitconn.Spec,
+		limitcount.Spec,
+		limitreq.Spec,
 		mocking.Spec,
 		proxyrewrite.Spec,
 		realip.Spec,

@@ -1,8 +1,6 @@
 package filelogger
 
 import (
-	"sync"
-
 	"headrace/conf/expr"
 	"headrace/plugin"
 	"headrace/plugin/logentry"
@@ -11,24 +9,20 @@ import (
 
 // logger writes the entry of every request that one of match holds for.
 type logger struct {
-	entry *logentry.Format
+	*logentry.Format
 	match []*expr.Expr
 	file  *logfile.File
 }
-
-var lines = sync.Pool{New: func() any { return new([]byte) }}
 
 // Log implements plugin.Logger.
 func (l *logger) Log(c *plugin.Ctx) {
 	if !l.wanted(c) {
 		return
 	}
-	line := lines.Get().(*[]byte)
-	*line = append(l.entry.Append((*line)[:0], c), '\n')
+	line := logentry.GetLine()
+	*line = append(l.Append(*line, c), '\n')
 	l.file.Append(*line)
-	if cap(*line) <= 64<<10 {
-		lines.Put(line)
-	}
+	logentry.PutLine(line)
 }
 
 func (l *logger) wanted(c *plugin.Ctx) bool {

@@ -4,100 +4,34 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"headrace/plugin"
+	"headrace/plugin/logentry/logtest"
 	"headrace/plugin/logfile"
 )
 
-// house is an engine as a plugin sees it.
-type house struct {
-	t        *testing.T
-	env      plugin.Env
-	metadata string
-	state    map[string]any
-	log      bytes.Buffer
+func newGateway(t *testing.T, metadata string) *logtest.Gateway {
+	g := logtest.New(t, &Spec)
+	g.Metadata = metadata
+	return g
 }
 
-func newHouse(t *testing.T, metadata string) *house {
-	before := runtime.NumGoroutine()
-	h := &house{t: t, metadata: metadata, state: map[string]any{}}
-	h.env = plugin.Env{
-		Log: slog.New(slog.NewTextHandler(&h.log, nil)), RouteID: "r1",
-		Metadata: func(name string) []byte {
-			if name != "file-logger" || h.metadata == "" {
-				return nil
-			}
-			return []byte(h.metadata)
-		},
-		State: func(key string, make func() (any, error)) (any, error) {
-			if v := h.state[key]; v != nil {
-				return v, nil
-			}
-			v, err := make()
-			if err == nil {
-				h.state[key] = v
-			}
-			return v, err
-		},
-	}
-	t.Cleanup(func() {
-		h.close()
-		for end := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatal("goroutines are left")
-			}
-		}
-	})
-	return h
-}
-
-func (h *house) close() {
-	for _, v := range h.state {
-		v.(io.Closer).Close()
-	}
-	clear(h.state)
-}
-
-func (h *house) bind(raw string) *plugin.Bound {
-	h.t.Helper()
-	b, err := Spec.Bind([]byte(raw), &h.env)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return b
-}
-
-// serve lets the plugin log one request with the given query.
-func serve(b *plugin.Bound, query string) {
-	c := &plugin.Ctx{
-		Info: &plugin.Info{RouteID: "r1"}, Status: 200,
-		Req: plugin.Request{Method: []byte("GET"), URI: []byte("/?" + query), Query: []byte(query), Host: []byte("h")},
-	}
-	if l, ok := b.Value.(plugin.Logger); ok && b.Runs(c) {
-		l.Log(c)
-	}
-}
-
-// lines closes the log and returns what is in it.
-func (h *house) lines(path string) (all []map[string]any) {
-	h.t.Helper()
-	h.close()
+// written closes the log and returns what is in it.
+func written(t *testing.T, g *logtest.Gateway, path string) (all []map[string]any) {
+	t.Helper()
+	g.Close()
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		h.t.Fatal(err)
+		t.Fatal(err)
 	}
 	for line := range bytes.Lines(raw) {
 		var m map[string]any
 		if err := json.Unmarshal(line, &m); err != nil || line[len(line)-1] != '\n' {
-			h.t.Fatalf("%q: %v", line, err)
+			t.Fatalf("%q: %v", line, err)
 		}
 		all = append(all, m)
 	}
@@ -109,11 +43,11 @@ func TestPath(t *testing.T) {
 	mine, theirs := filepath.Join(dir, "new", "mine.log"), filepath.Join(dir, "theirs.log")
 	f := func(config, metadata, path string) {
 		t.Helper()
-		h := newHouse(t, metadata)
-		serve(h.bind(config), "a=1")
-		got := h.lines(path)
-		if len(got) != 1 || got[0]["route_id"] != "r1" || got[0]["request"] == nil || h.log.Len() > 0 {
-			t.Errorf("%s, %s: %v, %s", config, metadata, got, &h.log)
+		g := newGateway(t, metadata)
+		logtest.Serve(g.Bind(config), "a=1")
+		got := written(t, g, path)
+		if len(got) != 1 || got[0]["route_id"] != "r1" || got[0]["request"] == nil || g.Log.String() != "" {
+			t.Errorf("%s, %s: %v, %s", config, metadata, got, &g.Log)
 		}
 		os.Remove(path)
 	}
@@ -126,15 +60,15 @@ func TestFormat(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.log")
 	f := func(config, metadata, want string) {
 		t.Helper()
-		h := newHouse(t, metadata)
-		serve(h.bind(strings.Replace(config, "{", `{"path":"`+path+`",`, 1)), "a=1")
-		got := h.lines(path)[0]
+		g := newGateway(t, metadata)
+		logtest.Serve(g.Bind(strings.Replace(config, "{", `{"path":"`+path+`",`, 1)), "a=1")
+		got := written(t, g, path)[0]
 		delete(got, "route_id")
 		if len(got) > 5 {
 			got = map[string]any{"x": got["x"], "standard": true}
 		}
-		if b, _ := json.Marshal(got); string(b) != want || h.log.Len() > 0 {
-			t.Errorf("%s, %s: %s, %s", config, metadata, b, &h.log)
+		if b, _ := json.Marshal(got); string(b) != want || g.Log.String() != "" {
+			t.Errorf("%s, %s: %s, %s", config, metadata, b, &g.Log)
 		}
 		os.Remove(path)
 	}
@@ -150,13 +84,13 @@ func TestMatch(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.log")
 	f := func(match string, want ...string) {
 		t.Helper()
-		h := newHouse(t, "")
-		b := h.bind(`{"path":"` + path + `","log_format":{"q":"$args"},"match":` + match + `}`)
+		g := newGateway(t, "")
+		b := g.Bind(`{"path":"` + path + `","log_format":{"q":"$args"},"match":` + match + `}`)
 		for _, query := range []string{"a=1", "a=2", "b=1", "a=1&b=1"} {
-			serve(b, query)
+			logtest.Serve(b, query)
 		}
 		var got []string
-		for _, m := range h.lines(path) {
+		for _, m := range written(t, g, path) {
 			got = append(got, m["q"].(string))
 		}
 		if strings.Join(got, " ") != strings.Join(want, " ") {
@@ -181,11 +115,11 @@ func TestSilent(t *testing.T) {
 	}
 	f := func(config, metadata, log string) *plugin.Bound {
 		t.Helper()
-		h := newHouse(t, metadata)
-		b := h.bind(config)
-		serve(b, "")
-		if !strings.Contains(h.log.String(), log) || !strings.Contains(h.log.String(), "r1") {
-			t.Errorf("%s: the log has %q", config, &h.log)
+		g := newGateway(t, metadata)
+		b := g.Bind(config)
+		logtest.Serve(b, "")
+		if !strings.Contains(g.Log.String(), log) || !strings.Contains(g.Log.String(), "r1") {
+			t.Errorf("%s: the log has %q", config, &g.Log)
 		}
 		return b
 	}
@@ -206,25 +140,25 @@ func TestSilent(t *testing.T) {
 
 func TestSharedFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.log")
-	h := newHouse(t, "")
-	one, two := h.bind(`{"path":"`+path+`"}`), h.bind(`{"path":"`+path+`","match":[[]]}`)
-	if len(h.state) != 1 {
-		t.Errorf("%d files for one path", len(h.state))
+	g := newGateway(t, "")
+	one, two := g.Bind(`{"path":"`+path+`"}`), g.Bind(`{"path":"`+path+`","match":[[]]}`)
+	if len(g.Keys()) != 1 {
+		t.Errorf("%d files for one path", len(g.Keys()))
 	}
-	serve(one, "")
+	logtest.Serve(one, "")
 	if err := os.Rename(path, path+".1"); err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range h.state {
+	g.Each(func(v any) {
 		if err := v.(*logfile.File).Reopen(); err != nil {
 			t.Fatal(err)
 		}
-	}
-	serve(two, "")
-	if n := len(h.lines(path)); n != 1 {
+	})
+	logtest.Serve(two, "")
+	if n := len(written(t, g, path)); n != 1 {
 		t.Errorf("%d lines in the new file", n)
 	}
-	if n := len(h.lines(path + ".1")); n != 1 {
+	if n := len(written(t, g, path+".1")); n != 1 {
 		t.Errorf("%d lines in the old one", n)
 	}
 }
@@ -249,8 +183,23 @@ func TestCheck(t *testing.T) {
 	f(`{"match":[["a","==","b"]]}`, "failed to validate the 'match' expression: rule should be wrapped inside brackets")
 	f(`{"match":[[["a","=","b"]]]}`, "failed to validate the 'match' expression: invalid operator '='")
 	f(`{"log_format":{"a":{"a":{"a":{"a":{"a":{}}}}}}}`, "log_format: a: a: a: a: a: nested deeper than 5")
-	const bodies = "include_req_body and include_resp_body are not supported yet: use logging.payloads of ai-proxy"
-	f(`{"include_req_body":true}`, bodies)
-	f(`{"include_resp_body":true}`, bodies)
-	f(`{"include_req_body_expr":[["a","==","b"]]}`, bodies)
+	f(`{"include_req_body":true,"include_req_body_expr":[["a","==","b"]],"include_resp_body":true,"max_resp_body_bytes":1}`, "")
+	f(`{"include_resp_body_expr":[["a","=","b"]]}`, "failed to validate the 'include_resp_body_expr' expression: invalid operator '='")
+	f(`{"max_resp_body_bytes":0}`, `property "max_resp_body_bytes" validation failed: expected 0 to be at least 1`)
+}
+
+func TestBodies(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.log")
+	g := newGateway(t, "")
+	b := g.Bind(`{"path":"` + path + `","include_req_body":true,"include_resp_body":true,"max_resp_body_bytes":3}`)
+	c := &plugin.Ctx{ReqBody: []byte("question"), RespBody: []byte("answer")}
+	l := b.Value.(plugin.BodyLogger)
+	if req, resp := l.Bodies(); req != 512<<10+4 || resp != 3+4 || !l.WantsAnswer(c) {
+		t.Errorf("wants %d and %d", req, resp)
+	}
+	l.Log(c)
+	got := written(t, g, path)[0]
+	if q, a := got["request"].(map[string]any)["body"], got["response"].(map[string]any)["body"]; q != "question" || a != "ans" {
+		t.Errorf("%v, %v", q, a)
+	}
 }

@@ -4,7 +4,6 @@ package filelogger
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"headrace/conf/expr"
@@ -20,24 +19,14 @@ var Spec = plugin.Spec{
 	Schema: schema.MustCompile("file-logger", `{
   "type": "object",
   "properties": {
-    "path": {"type": "string", "minLength": 1},
-    "log_format": {"type": "object"},
-    "log_format_extra": {"type": "object"},
-    "include_req_body": {"type": "boolean", "default": false},
-    "include_req_body_expr": {"type": "array", "minItems": 1},
-    "include_resp_body": {"type": "boolean", "default": false},
-    "include_resp_body_expr": {"type": "array", "minItems": 1},
-    "max_req_body_bytes": {"type": "integer", "minimum": 1, "default": 524288},
-    "max_resp_body_bytes": {"type": "integer", "minimum": 1, "default": 524288},
+    "path": {"type": "string", "minLength": 1},`+logentry.Properties+`,
     "match": {"type": "array", "minItems": 1}
   }
 }`),
 	Metadata: schema.MustCompile("file-logger metadata", `{
   "type": "object",
   "properties": {
-    "path": {"type": "string", "minLength": 1},
-    "log_format": {"type": "object"},
-    "log_format_extra": {"type": "object"}
+    "path": {"type": "string", "minLength": 1},`+logentry.FormatProperties+`
   }
 }`),
 	Check: check,
@@ -45,14 +34,9 @@ var Spec = plugin.Spec{
 }
 
 type config struct {
-	Path        string            `json:"path"`
-	Format      json.RawMessage   `json:"log_format"`
-	Extra       json.RawMessage   `json:"log_format_extra"`
-	IncludeReq  bool              `json:"include_req_body"`
-	IncludeResp bool              `json:"include_resp_body"`
-	ReqExpr     json.RawMessage   `json:"include_req_body_expr"`
-	RespExpr    json.RawMessage   `json:"include_resp_body_expr"`
-	Match       []json.RawMessage `json:"match"`
+	logentry.Config
+	Path  string            `json:"path"`
+	Match []json.RawMessage `json:"match"`
 }
 
 func check(raw []byte) error {
@@ -70,10 +54,7 @@ func parse(raw []byte) (*config, error) {
 			return nil, fmt.Errorf("failed to validate the 'match' expression: %w", err)
 		}
 	}
-	if c.IncludeReq || c.IncludeResp || c.ReqExpr != nil || c.RespExpr != nil {
-		return nil, errors.New("include_req_body and include_resp_body are not supported yet: use logging.payloads of ai-proxy")
-	}
-	if _, err := logentry.Compile(c.Format, c.Extra); err != nil {
+	if _, err := c.Compile(); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -90,7 +71,7 @@ func newLogger(raw []byte, env *plugin.Env) (any, error) {
 		return struct{}{}, nil
 	}
 	l := new(logger)
-	if l.entry, err = logentry.Compile(c.Format, c.Extra); err != nil {
+	if l.Format, err = c.Compile(); err != nil {
 		return nil, err
 	}
 	for _, m := range c.Match {
@@ -119,10 +100,12 @@ func (c *config) inherit(env *plugin.Env) {
 	if raw == nil {
 		return
 	}
-	var m config
+	var m struct {
+		Path string `json:"path"`
+	}
 	err := json.Unmarshal(raw, &m)
 	if err == nil {
-		_, err = logentry.Compile(m.Format, m.Extra)
+		err = c.Inherit(raw)
 	}
 	if err != nil {
 		env.Log.Error("file-logger goes without its metadata", "owner", env.RouteID, "err", err)
@@ -130,11 +113,5 @@ func (c *config) inherit(env *plugin.Env) {
 	}
 	if c.Path == "" {
 		c.Path = m.Path
-	}
-	if c.Format == nil {
-		c.Format = m.Format
-	}
-	if c.Extra == nil {
-		c.Extra = m.Extra
 	}
 }

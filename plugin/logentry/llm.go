@@ -1,8 +1,6 @@
 package logentry
 
 import (
-	"unicode/utf8"
-
 	"headrace/driver"
 	"headrace/plugin"
 )
@@ -61,9 +59,5 @@ func messages(dst []byte, c *plugin.Ctx) ([]byte, bool) {
 	if len(m) <= maxPayload {
 		return appendRaw(dst, m), m != nil
 	}
-	n := maxPayload
-	for n > maxPayload-utf8.UTFMax && !utf8.RuneStart(m[n]) {
-		n--
-	}
-	return driver.AppendString(dst, m[:n]), true
+	return driver.AppendString(dst, clip(m, maxPayload)), true
 }

@@ -1,9 +1,11 @@
 // Package logentry makes the JSON object that logger plugins write for a
 // request: APISIX's default entry or a log_format of the user's, with the LLM
-// parts that ai-proxy's logging asks for (gateway.md 8.7, ai-proxy.md 7.2).
+// parts that ai-proxy's logging asks for and with bodies (gateway.md 8.7,
+// ai-proxy.md 7.2).
 //
 // An entry is one line of valid JSON, whatever the client sent. The default
-// entry has no credentials in it; a log_format has what its variables say.
+// entry has no credentials in it but those that stand in bodies; a log_format
+// has what its variables say.
 package logentry
 
 import (
@@ -19,10 +21,11 @@ import (
 	"headrace/plugin"
 )
 
-// Format is a compiled log_format; the zero value is the default entry. It is
-// immutable.
+// Format is the compiled entry of one logger; the zero value is the default
+// entry without bodies. It is immutable.
 type Format struct {
-	entry object // nil: the default entry
+	entry  object // nil: the default entry
+	bodies bodies
 }
 
 // object is a JSON object, compiled.
@@ -39,49 +42,44 @@ type value func(dst []byte, c *plugin.Ctx) (out []byte, ok bool)
 
 const maxDepth = 5
 
-// Compile reads log_format and log_format_extra; either may be nil. Objects
-// nest up to five deep, a string that begins with "$" is a variable, every
-// other value stands for itself. A log_format replaces the default entry, and
-// log_format_extra then means nothing; otherwise its members are added to the
-// default entry, or replace those of the same name.
-func Compile(format, extra json.RawMessage) (*Format, error) {
-	custom, err := compile(format, 1)
-	if err != nil {
-		return nil, fmt.Errorf("log_format: %w", err)
-	}
-	over, err := compile(extra, 1)
-	if err != nil {
-		return nil, fmt.Errorf("log_format_extra: %w", err)
-	}
-	if len(custom) > 0 {
-		return &Format{custom.with(routeMembers).with(llmMembers)}, nil
-	}
-	return &Format{standard.with(over).with(llmMembers)}, nil
-}
-
 // with returns o with the members of over: where both have a name, the one of
 // o is what shows while the other has no value.
 func (o object) with(over object) object {
+	return o.join(over, func(mine, other value) value { return either(other, mine) })
+}
+
+// or returns o with the members of more: where both have a name, the one of
+// more is what shows while the other has no value.
+func (o object) or(more object) object { return o.join(more, either) }
+
+func (o object) join(other object, both func(mine, other value) value) object {
 	o = slices.Clone(o)
-	for _, m := range over {
+	for _, m := range other {
 		i := slices.IndexFunc(o, func(mine member) bool { return bytes.Equal(mine.key, m.key) })
 		if i < 0 {
 			o = append(o, m)
 			continue
 		}
-		first, second := m.write, o[i].write
-		o[i].write = func(dst []byte, c *plugin.Ctx) ([]byte, bool) {
-			at := len(dst)
-			if out, ok := first(dst, c); ok {
-				return out, true
-			}
-			return second(dst[:at], c)
-		}
+		o[i].write = both(o[i].write, m.write)
 	}
 	return o
 }
 
-func compile(raw json.RawMessage, depth int) (object, error) {
+// either is first, or second where that has no value.
+func either(first, second value) value {
+	return func(dst []byte, c *plugin.Ctx) ([]byte, bool) {
+		at := len(dst)
+		if out, ok := first(dst, c); ok {
+			return out, true
+		}
+		return second(dst[:at], c)
+	}
+}
+
+// compile reads a log_format or log_format_extra: objects nest up to five deep,
+// a string that begins with "$" is a variable, every other value stands for
+// itself.
+func (f *Format) compile(raw json.RawMessage, depth int) (object, error) {
 	if len(raw) == 0 || string(raw) == "null" {
 		return nil, nil
 	}
@@ -94,7 +92,7 @@ func compile(raw json.RawMessage, depth int) (object, error) {
 	}
 	var o object
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		v, err := compileValue(all[name], depth)
+		v, err := f.compileValue(all[name], depth)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
@@ -103,10 +101,10 @@ func compile(raw json.RawMessage, depth int) (object, error) {
 	return o, nil
 }
 
-func compileValue(raw json.RawMessage, depth int) (value, error) {
+func (f *Format) compileValue(raw json.RawMessage, depth int) (value, error) {
 	switch raw[0] {
 	case '{':
-		o, err := compile(raw, depth+1)
+		o, err := f.compile(raw, depth+1)
 		return o.write, err
 	case '"':
 		var s string
@@ -114,7 +112,10 @@ func compileValue(raw json.RawMessage, depth int) (value, error) {
 			return nil, err
 		}
 		if name, ok := strings.CutPrefix(s, "$"); ok {
-			return variable(strings.TrimSuffix(strings.TrimPrefix(name, "{"), "}")), nil
+			if name = strings.TrimSuffix(strings.TrimPrefix(name, "{"), "}"); name == "request_body" {
+				return f.bodies.variable(), nil
+			}
+			return variable(name), nil
 		}
 	}
 	return constant(appendRaw(nil, raw)), nil
@@ -130,7 +131,7 @@ func (f *Format) Append(dst []byte, c *plugin.Ctx) []byte {
 	return dst
 }
 
-var defaultEntry = standard.with(llmMembers)
+var defaultEntry = standard(nil, nil).with(llmMembers)
 
 func (o object) write(dst []byte, c *plugin.Ctx) ([]byte, bool) {
 	dst = append(dst, '{')

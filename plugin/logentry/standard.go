@@ -1,7 +1,6 @@
 package logentry
 
 import (
-	"bytes"
 	"os"
 	"time"
 
@@ -9,23 +8,33 @@ import (
 	"headrace/plugin"
 )
 
-// standard is APISIX's default entry.
-var standard = object{
-	{key("request"), object{
-		{key("url"), func(dst []byte, c *plugin.Ctx) ([]byte, bool) { return appendURL(dst, c), true }},
-		{key("uri"), func(dst []byte, c *plugin.Ctx) ([]byte, bool) {
-			return quoteTail(appendURI(dst, c.Req.URI), len(dst)), true
-		}},
-		{key("method"), text(func(c *plugin.Ctx) []byte { return c.Req.Method })},
-		{key("headers"), func(dst []byte, c *plugin.Ctx) ([]byte, bool) { return appendHeaders(dst, c.Req.Headers), true }},
-		{key("querystring"), func(dst []byte, c *plugin.Ctx) ([]byte, bool) { return appendQuery(dst, c.Req.Query), true }},
-		{key("size"), number(func(c *plugin.Ctx) int64 { return c.Req.Length })},
-	}.write},
-	{key("response"), object{
-		{key("status"), number(func(c *plugin.Ctx) int64 { return int64(c.Status) })},
-		{key("headers"), func(dst []byte, c *plugin.Ctx) ([]byte, bool) { return appendHeaders(dst, answerHeaders(c)), true }},
-		{key("size"), number(func(c *plugin.Ctx) int64 { return c.Sent })},
-	}.write},
+// standard is APISIX's default entry with more members in request and response.
+func standard(request, response object) object {
+	entry := object{
+		{key("request"), requestMembers.with(request).write},
+		{key("response"), responseMembers.with(response).write},
+	}
+	return append(entry, moreMembers...)
+}
+
+var requestMembers = object{
+	{key("url"), func(dst []byte, c *plugin.Ctx) ([]byte, bool) { return appendURL(dst, c), true }},
+	{key("uri"), func(dst []byte, c *plugin.Ctx) ([]byte, bool) {
+		return quoteTail(appendURI(dst, c.Req.URI), len(dst)), true
+	}},
+	{key("method"), text(func(c *plugin.Ctx) []byte { return c.Req.Method })},
+	{key("headers"), func(dst []byte, c *plugin.Ctx) ([]byte, bool) { return appendHeaders(dst, c.Req.Headers), true }},
+	{key("querystring"), func(dst []byte, c *plugin.Ctx) ([]byte, bool) { return appendQuery(dst, c.Req.Query), true }},
+	{key("size"), number(func(c *plugin.Ctx) int64 { return c.Req.Length })},
+}
+
+var responseMembers = object{
+	{key("status"), number(func(c *plugin.Ctx) int64 { return int64(c.Status) })},
+	{key("headers"), func(dst []byte, c *plugin.Ctx) ([]byte, bool) { return appendHeaders(dst, c.SentHeaders()), true }},
+	{key("size"), number(func(c *plugin.Ctx) int64 { return c.Sent })},
+}
+
+var moreMembers = object{
 	{key("server"), object{
 		{key("hostname"), constant(driver.AppendString(nil, []byte(hostname)))},
 		{key("version"), constant([]byte(`"headrace"`))},
@@ -84,17 +93,6 @@ var (
 	host, _   = plugin.LookupVar("host")
 	port, _   = plugin.LookupVar("server_port")
 )
-
-// answerHeaders returns the header lines that the client got, nil if they are
-// not known any more.
-func answerHeaders(c *plugin.Ctx) []byte {
-	head := c.Head
-	if head == nil && c.HTTP != nil {
-		head = c.HTTP.Response.Header.Header()
-	}
-	_, lines, _ := bytes.Cut(head, []byte("\n")) // behind the status line
-	return lines
-}
 
 // upstreamTime is what all attempts took together.
 func upstreamTime(c *plugin.Ctx) (sum time.Duration) {

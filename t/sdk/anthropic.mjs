@@ -133,6 +133,12 @@ test('converted, stream', async () => {
   }
 });
 
+test('converted, stream without a report of usage', async () => {
+  const answer = await converted.messages.stream(ask, mocked({ 'no-usage': 1 })).finalMessage();
+  assert.equal(answer.content[0].text, '1+1 equals 2.');
+  assert.equal(answer.usage.output_tokens, 0);
+});
+
 test('converted, tools', async () => {
   for (const name of ['get_weather', 'weather.get']) {
     const offer = { ...ask, tools: [{ name, input_schema: weather }], tool_choice: { type: 'tool', name } };

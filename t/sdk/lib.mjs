@@ -26,6 +26,17 @@ export async function upstreamFreed() {
   }
 }
 
+/** What the chunks of a chat completion come to. */
+export async function readChunks(stream) {
+  const seen = { text: '', usage: null, finish: null };
+  for await (const chunk of stream) {
+    seen.text += chunk.choices[0]?.delta?.content ?? '';
+    seen.finish = chunk.choices[0]?.finish_reason ?? seen.finish;
+    seen.usage = chunk.usage ?? seen.usage;
+  }
+  return seen;
+}
+
 /** Headers that tell the mock how to behave. */
 export const mocked = (script) => ({
   headers: Object.fromEntries(Object.entries(script).map(([k, v]) => ['x-mock-' + k, String(v)])),

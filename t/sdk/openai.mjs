@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import OpenAI from 'openai';
-import { gateway, lastRequest, mocked, upstreamFreed, weather } from './lib.mjs';
+import { gateway, lastRequest, mocked, readChunks, upstreamFreed, weather } from './lib.mjs';
 
 const client = new OpenAI({ apiKey: 'client-key', baseURL: gateway + '/v1', maxRetries: 0, timeout: 10_000 });
 const messages = [{ role: 'user', content: 'What is 1+1?' }];
@@ -22,14 +22,7 @@ test('plain', async () => {
 
 test('stream with usage', async () => {
   const stream = await client.chat.completions.create({ ...ask, stream: true, stream_options: { include_usage: true } });
-  let text = '';
-  let usage = null;
-  let finish = null;
-  for await (const chunk of stream) {
-    text += chunk.choices[0]?.delta?.content ?? '';
-    finish = chunk.choices[0]?.finish_reason ?? finish;
-    usage = chunk.usage ?? usage;
-  }
+  const { text, usage, finish } = await readChunks(stream);
   assert.equal(text, '1+1 equals 2.');
   assert.equal(finish, 'stop');
   assert.deepEqual([usage.prompt_tokens, usage.completion_tokens, usage.total_tokens], [3, 3, 6]);

@@ -1,0 +1,5 @@
+//go:build race
+
+package httplogger
+
+const underRace = true
