@@ -21,7 +21,7 @@ type meddler struct {
 
 func (m meddler) Rewrite(c *plugin.Ctx) plugin.Verdict {
 	if m.method != "" {
-		c.Req.Method = []byte(m.method)
+		c.SetMethod([]byte(m.method))
 	}
 	if m.host != "" {
 		c.Req.AskHost = []byte(m.host)
@@ -139,6 +139,28 @@ func TestEmptied(t *testing.T) {
 	resp, body := r.do("GET", "/none", "")
 	if resp.StatusCode != 404 || !strings.HasSuffix(body, "}\n1") {
 		t.Errorf("no route: %d %s", resp.StatusCode, body)
+	}
+}
+
+// headed is a swallower that gives the answer a header.
+type headed struct{ swallower }
+
+func (headed) FilterHeader(c *plugin.Ctx) { c.SetAnswerHeader("X-Filtered", []byte("yes")) }
+
+// TestLateFault holds that an answer in the place of a stream that never began
+// has the headers that plugins gave to the stream.
+func TestLateFault(t *testing.T) {
+	r := newRigWith(t, Options{}, plugin.Spec{
+		Name: "upper", Schema: schema.MustCompile("upper", `{"type":"object"}`),
+		New: func([]byte, *plugin.Env) (any, error) {
+			return headed{swallower{meddler{swallow: true}}}, nil
+		},
+	})
+	up := r.answering("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n5\r\ndata:\r\n")
+	r.src.put(conf.Routes, "1", fmt.Sprintf(`{"id":"1","uri":"/c","plugins":{"upper":{},"ai-proxy":{"provider":"openai","auth":{},"override":{"endpoint":"http://%s"}}}}`, up))
+	resp, body := r.do("POST", "/c", chatStream)
+	if resp.StatusCode != 500 || !strings.Contains(body, "upstream_unreachable") || resp.Header.Get("X-Filtered") != "yes" || resp.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("%d %v %s", resp.StatusCode, resp.Header, body)
 	}
 }
 

@@ -194,6 +194,9 @@ func (f *flow) lateFault(cause error) error {
 	resp.Header.SetServer(f.e.server.Name)
 	resp.Header.SetContentType(contentType)
 	resp.Header.SetContentLength(len(body))
+	if !f.proxied {
+		f.keepHeaders(&resp.Header)
+	}
 	if !f.keep {
 		resp.SetConnectionClose()
 	}
@@ -201,6 +204,19 @@ func (f *flow) lateFault(cause error) error {
 	f.RespBody, f.gave = body, f.gave[:0]
 	_, err := f.conn.Write(append(resp.Header.Header(), body...))
 	return err
+}
+
+// keepHeaders takes over what plugins have said in the head that was not sent.
+func (f *flow) keepHeaders(h *fasthttp.ResponseHeader) {
+	for lines := f.resp; len(lines) > 0; {
+		var name, value []byte
+		switch name, value, lines = cutHeader(lines); {
+		case len(name) == 0, endsHere(name), equalFold(name, "content-length"), equalFold(name, "content-type"),
+			equalFold(name, "content-encoding"), equalFold(name, "date"), equalFold(name, "server"):
+		default:
+			h.AddBytesKV(name, value)
+		}
+	}
 }
 
 var noOutput = []byte("streaming response completed without producing any output; the upstream likely returned a different stream format than the converter expects")

@@ -41,7 +41,7 @@ type Times struct {
 // Request is what the client sent, without its body, as plugins have left it.
 // The byte slices alias memory of the server until the handler returns, then a
 // copy; they are valid through the log phase. A plugin may put others in the
-// place of Method and Headers (see SetHeader), Path and Query (SetTarget), and
+// place of Method (see SetMethod), Headers (SetHeader), Path and Query (SetTarget), and
 // another address in that of Remote (port 0: unknown); URI stays what was sent.
 type Request struct {
 	Method   []byte
@@ -58,7 +58,8 @@ type Request struct {
 	Length   int64 // bytes of head and body
 	TLS      bool
 	Trust    Trust
-	own      uint8 // a bit per Forwarded that a plugin has set
+	own      uint8  // a bit per Forwarded that a plugin has set
+	sent     string // the method as sent, once a plugin has set another
 }
 
 // Ctx is one request as plugins see it. It lives inside the engine's pooled

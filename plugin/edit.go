@@ -126,6 +126,15 @@ func (c *Ctx) DelArg(name string) {
 	}
 }
 
+// SetMethod makes method that of the request from here on; the request line in
+// the log stays what was sent. method must stay valid until the request ends.
+func (c *Ctx) SetMethod(method []byte) {
+	if c.Req.sent == "" {
+		c.Req.sent = string(c.Req.Method)
+	}
+	c.Req.Method = method
+}
+
 // SetTarget makes path (decoded) and query (raw) what is asked for from here
 // on. Both must stay valid until the request ends. Control bytes and blanks
 // are escaped: nothing of them can end the request line.

@@ -111,6 +111,15 @@ func TestSetTarget(t *testing.T) {
 	}
 }
 
+func TestSetMethod(t *testing.T) {
+	c := &Ctx{Req: Request{Method: []byte("GET"), URI: []byte("/"), Protocol: []byte("HTTP/1.1")}}
+	c.SetMethod([]byte("POST"))
+	c.SetMethod([]byte("PUT"))
+	if line, now := valueOf(t, c, "request"), valueOf(t, c, "request_method"); line != "GET / HTTP/1.1" || now != "PUT" {
+		t.Errorf("sent %s, now %s", line, now)
+	}
+}
+
 func TestSetRawTarget(t *testing.T) {
 	c := &Ctx{Req: Request{URI: []byte("/sent"), Path: []byte("/p")}}
 	c.SetRawTarget([]byte("/a%20b?x=%E4\u00fc&y=\r\nX: 1"))

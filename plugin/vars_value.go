@@ -29,7 +29,11 @@ func requestLine(c *Ctx, dst []byte) ([]byte, bool) {
 	if len(c.Req.Method) == 0 {
 		return dst, false
 	}
-	dst = append(append(dst, c.Req.Method...), ' ')
+	if c.Req.sent != "" {
+		dst = append(append(dst, c.Req.sent...), ' ')
+	} else {
+		dst = append(append(dst, c.Req.Method...), ' ')
+	}
 	dst = append(append(dst, c.Req.URI...), ' ')
 	return append(dst, c.Req.Protocol...), true
 }

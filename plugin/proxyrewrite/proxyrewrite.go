@@ -42,7 +42,7 @@ func (r *rewrite) Rewrite(c *plugin.Ctx) plugin.Verdict {
 	}
 	r.edits.apply(c, &m)
 	if r.method != nil {
-		c.Req.Method = r.method
+		c.SetMethod(r.method)
 	}
 	return 0
 }
