@@ -38,7 +38,7 @@ func (in *Instance) compileHead(auth *Auth, r *resolver) error {
 		field := "auth.header." + p.Name
 		value, secret := r.str(field, p.Value)
 		name := strings.ToLower(p.Name)
-		if !isToken([]byte(name)) {
+		if !IsToken([]byte(name)) {
 			return fmt.Errorf("%s: not a header name", field)
 		}
 		if !isFieldValue(value) {
@@ -145,7 +145,7 @@ func (in *Instance) AppendHead(dst []byte, rq *HeadInput) ([]byte, error) {
 
 // appendStart appends the request line and the Host of a passthrough request.
 func (in *Instance) appendStart(dst []byte, rq *HeadInput) []byte {
-	if isToken(rq.Method) {
+	if IsToken(rq.Method) {
 		dst = append(dst, rq.Method...)
 	} else {
 		dst = append(dst, "POST"...)
@@ -192,7 +192,7 @@ func (in *Instance) appendExtra(dst, lines []byte) []byte {
 
 // appendLine appends l in normal form, or nothing if it must not be sent.
 func (in *Instance) appendLine(dst []byte, l line) []byte {
-	if !isToken(l.name) {
+	if !IsToken(l.name) {
 		return dst
 	}
 	start := len(dst)

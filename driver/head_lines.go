@@ -41,7 +41,9 @@ func trim(p []byte) []byte {
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
-func isToken(p []byte) bool {
+// IsToken tells the names that a header, and the words that a method, may have
+// (RFC 9110, 5.6.2).
+func IsToken(p []byte) bool {
 	for _, c := range p {
 		if !tokenBytes[c] {
 			return false

@@ -169,7 +169,7 @@ func (f *flow) call(in *instance) failure {
 		f.settleAttempt(a)
 		f.freeUpstream()
 		f.replyUpstream(h.Status, h.ContentType, nil)
-	case isStream(h.ContentType):
+	case plugin.IsStream(h.ContentType):
 		return f.openStream(a)
 	case isJSON(h.ContentType) || f.ai.limits.MaxBytes > 0 && h.ContentLength < 0:
 		return f.plainAnswer(a)

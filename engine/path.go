@@ -28,7 +28,10 @@ func (e *Engine) matchPath(ctx *fasthttp.RequestCtx) []byte {
 	return p
 }
 
-var slashDot = []byte("/.")
+var (
+	slash    = []byte("/")
+	slashDot = []byte("/.")
+)
 
 // withoutPathParams cuts what follows a ";" off every segment, as servlet
 // containers do. It returns nil for a path that they would read differently

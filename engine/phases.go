@@ -89,6 +89,16 @@ func (ch *chain) runHeader(c *plugin.Ctx) {
 	}
 }
 
+// runChunk gives a body that is complete to the chunk filters.
+func (ch *chain) runChunk(c *plugin.Ctx, body []byte) []byte {
+	for i := range ch.chunk {
+		if s := &ch.chunk[i]; s.b.Runs(c) {
+			body = s.do.FilterChunk(c, nil, body, true)
+		}
+	}
+	return body
+}
+
 func (ch *chain) runLog(c *plugin.Ctx) {
 	for i := range ch.log {
 		if s := &ch.log[i]; s.b.Runs(c) {

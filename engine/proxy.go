@@ -131,7 +131,7 @@ func (f *flow) forward(up *upstream, body []byte, length int64) {
 			f.clientGone()
 			return
 		}
-		f.ex.NoBody, f.ex.Upgrade = f.HTTP.IsHead(), upgrade != nil
+		f.ex.NoBody, f.ex.Upgrade = string(f.Req.Method) == "HEAD", upgrade != nil
 		f.busy = true
 		var err error
 		if body == nil && (length == -1 || length > 0) {

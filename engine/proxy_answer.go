@@ -21,7 +21,7 @@ func (f *flow) relayAnswer(a *plugin.Attempt, tm wire.Timeouts) {
 	switch {
 	case h.Status == fasthttp.StatusSwitchingProtocols:
 		f.startTunnel(a, tm)
-	case empty && (!f.ex.NoBody || h.ContentLength >= 0):
+	case empty && (!f.HTTP.IsHead() || h.ContentLength >= 0), f.HTTP.IsHead() && !f.ex.NoBody:
 		f.relayWhole(a, nil)
 	case !empty && f.short():
 		switch err := f.readAnswer(bodyInMemory); {
@@ -49,7 +49,7 @@ func (f *flow) relayAnswer(a *plugin.Attempt, tm wire.Timeouts) {
 // gets any of it.
 func (f *flow) short() bool {
 	h := &f.ex.Head
-	return h.ContentLength >= 0 && h.ContentLength <= bodyInMemory && !isStream(h.ContentType) ||
+	return h.ContentLength >= 0 && h.ContentLength <= bodyInMemory && !plugin.IsStream(h.ContentType) ||
 		f.ex.Arrived() && f.ex.Buffered() <= bodyInMemory
 }
 
@@ -57,14 +57,22 @@ func (f *flow) relayWhole(a *plugin.Attempt, body []byte) {
 	h := &f.ex.Head
 	f.settleProxy(a, int64(len(body)))
 	f.copyHead()
-	length, head := h.ContentLength, f.ex.NoBody
+	length, head := h.ContentLength, f.HTTP.IsHead()
 	status := h.Status
-	f.busy = false
-	f.ex.Done(true)
-	f.respond(status, body)
-	if head && length >= 0 {
-		f.HTTP.Response.Header.SetContentLength(int(length))
+	if head && !f.ex.NoBody { // a plugin has changed the method: there is a body that nobody wants
+		f.freeUpstream()
+	} else {
+		f.busy = false
+		f.ex.Done(true)
 	}
+	f.respond(status, body)
+	if !head {
+		return
+	}
+	if f.filtersBody() {
+		length = -1 // nobody knows it without the body
+	}
+	f.HTTP.Response.Header.SetContentLength(int(max(length, -1)))
 }
 
 // settleProxy notes what an attempt took that is over.
@@ -83,6 +91,7 @@ func (f *flow) relayStream() {
 	f.tr.start(f, false)
 	f.relay.Start(f, f.tr.orNil(), sse.Limits{}, f.t0, false, false)
 	f.keepAnswer()
+	f.relay.MayBeEmpty()
 	switch {
 	case f.ex.NoBody:
 		f.leaveServer(sse.Length, 0, -1)

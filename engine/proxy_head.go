@@ -16,12 +16,14 @@ func (f *flow) appendProxyHead(dst []byte, up *upstream, n *upstreamNode, length
 	dst = append(append(dst, r.Method...), ' ')
 	target := r.Target
 	if target == nil {
-		target = originForm(r.URI)
+		target = plugin.OriginForm(r.URI)
 	}
 	dst = append(append(dst, target...), " HTTP/1.1\r\nHost: "...)
 	switch {
 	case up.passHost == "rewrite":
 		f.Upstream.Host = up.host
+	case up.passHost != "node" && r.AskHost != nil:
+		f.Upstream.Host = r.AskHost
 	case up.passHost == "node" || len(r.Host) == 0: // HTTP/1.0 may have none
 		f.Upstream.Host = n.header
 	default:
@@ -88,35 +90,6 @@ func appendPeer(dst []byte, r *plugin.Request) []byte {
 	}
 	return r.Remote.Addr().Unmap().AppendTo(dst)
 }
-
-// originForm is the request target as an origin server expects it: a client
-// may send the absolute form, which names the host again.
-func originForm(uri []byte) []byte {
-	if len(uri) == 0 {
-		return slash
-	}
-	if uri[0] == '/' || uri[0] == '*' {
-		return uri
-	}
-	i := bytes.Index(uri, schemeEnd)
-	if i < 0 {
-		return uri
-	}
-	rest := uri[i+len(schemeEnd):]
-	j := bytes.IndexAny(rest, "/?")
-	switch {
-	case j < 0:
-		return slash
-	case rest[j] == '?':
-		return append([]byte{'/'}, rest[j:]...)
-	}
-	return rest[j:]
-}
-
-var (
-	slash     = []byte("/")
-	schemeEnd = []byte("://")
-)
 
 // appendEndToEnd appends the header lines that go on to the upstream, in order
 // and as they are spelled. forwarded says that X-Forwarded-For was among the

@@ -59,9 +59,7 @@ func (f *flow) respond(status int, body []byte) {
 	if f.e.draining.Load() {
 		f.HTTP.SetConnectionClose()
 	}
-	if f.rt != nil {
-		body = f.filterWhole(body)
-	}
+	body = f.filterWhole(body)
 	f.settle()
 	f.plain.body = body
 	if f.gave = f.gave[:0]; !f.HTTP.IsHead() {
@@ -107,12 +105,16 @@ var upstreamStatus, _ = plugin.LookupVar("upstream_status")
 
 // filterWhole runs the chunk filters over a body that is complete.
 func (f *flow) filterWhole(body []byte) []byte {
-	for i := range f.rt.chunk {
-		if s := &f.rt.chunk[i]; s.b.Runs(&f.Ctx) {
-			body = s.do.FilterChunk(&f.Ctx, nil, body, true)
-		}
+	body = f.snap.globals.runChunk(&f.Ctx, body)
+	if f.rt != nil {
+		body = f.rt.runChunk(&f.Ctx, body)
 	}
 	return body
+}
+
+// filtersBody tells whether a plugin may change the body of the answer.
+func (f *flow) filtersBody() bool {
+	return len(f.snap.globals.chunk) > 0 || f.rt != nil && len(f.rt.chunk) > 0
 }
 
 // clientGone ends a request whose client has left: nothing is written, the
@@ -166,11 +168,6 @@ func (b *plainBody) CloseWithError(err error) error {
 }
 
 var _ fasthttp.BodyWriterTo = (*plainBody)(nil)
-
-func isStream(contentType []byte) bool {
-	return bytes.Contains(contentType, []byte("text/event-stream")) ||
-		bytes.Contains(contentType, []byte("application/vnd.amazon.eventstream"))
-}
 
 // isJSON says whether a body is worth parsing. A missing type counts: some
 // providers forget it.

@@ -39,6 +39,9 @@ func (f *flow) startStream(a *plugin.Attempt, events bool) {
 	} else {
 		f.relay.Start(f, f.tr.orNil(), f.ai.limits, f.t0, known, events)
 	}
+	if !events {
+		f.relay.MayBeEmpty()
+	}
 	if known && f.ex.UntilClose() && terminated(f.target) {
 		f.relay.NeedDone()
 	}

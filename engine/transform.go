@@ -2,6 +2,7 @@ package engine
 
 import (
 	"headrace/driver"
+	"headrace/plugin"
 	"headrace/sse"
 )
 
@@ -13,7 +14,8 @@ type transform struct {
 	conv    driver.Converter
 	hide    bool
 	filters bool
-	some    bool       // the converter has made something
+	some    bool // the converter has made something
+	steps   []step[plugin.ChunkFilter]
 	marks   []sse.Mark // of the events with data of the chunk at hand
 	next    []byte     // output of one filter, input of the next
 }
@@ -25,7 +27,11 @@ func (t *transform) start(f *flow, events bool) {
 		t.conv = f.conv
 	}
 	t.hide = events && t.conv == nil && f.ai.hideUsage && !f.askedUsage
-	t.filters = f.rt != nil && len(f.rt.chunk) > 0
+	t.steps = append(t.steps[:0], f.snap.globals.chunk...)
+	if f.rt != nil {
+		t.steps = append(t.steps, f.rt.chunk...)
+	}
+	t.filters = len(t.steps) > 0
 }
 
 // orNil is t, or nil when it has nothing to do and bytes may pass as they are.
@@ -38,6 +44,8 @@ func (t *transform) orNil() sse.Transform {
 
 func (t *transform) reset() {
 	t.f, t.conv, t.hide, t.filters, t.marks = nil, nil, false, false, t.marks[:0]
+	clear(t.steps)
+	t.steps = t.steps[:0]
 	if cap(t.next) > keepBuffer {
 		t.next = nil
 	}
@@ -115,12 +123,12 @@ func (t *transform) AppendEnd(dst, rest []byte, cause error) (out []byte, err er
 // filter sends chunk through every filter and appends what comes out.
 func (t *transform) filter(dst, chunk []byte, last bool) []byte {
 	f := t.f
-	n := len(f.rt.chunk)
+	n := len(t.steps)
 	if n == 0 {
 		return append(dst, chunk...)
 	}
-	for i := range f.rt.chunk {
-		s := &f.rt.chunk[i]
+	for i := range t.steps {
+		s := &t.steps[i]
 		if !s.b.Runs(&f.Ctx) {
 			if i == n-1 {
 				return append(dst, chunk...)

@@ -2,8 +2,9 @@ package plugin
 
 import "strings"
 
-// Combination is a key made of variables: the keys of limits and of consistent
-// hashing (ai-proxy.md 6.4, vars_combinations; gateway.md 8.1).
+// Combination is a text in which variables stand: the keys of limits and of
+// consistent hashing (ai-proxy.md 6.4, vars_combinations; gateway.md 8.1),
+// headers and bodies that plugins make.
 type Combination struct{ parts []keyPart }
 
 type keyPart struct {

@@ -42,7 +42,7 @@ type Times struct {
 // The byte slices alias memory of the server until the handler returns, then a
 // copy; they are valid through the log phase. A plugin may put others in the
 // place of Method and Headers (see SetHeader), Path and Query (SetTarget), and
-// another address in that of Remote; URI stays what was sent.
+// another address in that of Remote (port 0: unknown); URI stays what was sent.
 type Request struct {
 	Method   []byte
 	URI      []byte // as sent, with query
@@ -50,6 +50,7 @@ type Request struct {
 	Query    []byte // raw, without "?"
 	Target   []byte // what an upstream is asked for; nil: URI
 	Host     []byte // as sent, with port
+	AskHost  []byte // the Host that an ordinary upstream gets with pass_host "pass"; nil: Host
 	Protocol []byte // "HTTP/1.1"
 	Headers  []byte // the header lines as received, each ended by CRLF
 	Remote   netip.AddrPort
@@ -70,6 +71,10 @@ type Ctx struct {
 	Info   *Info
 	Params []Param  // of the path
 	ID     [32]byte // request id, hexadecimal
+
+	// RequestID is the id that a plugin has given to the request; "": it has
+	// none but ID.
+	RequestID string
 
 	Directory Directory // the consumers of the configuration in force
 
@@ -107,6 +112,7 @@ type Ctx struct {
 	reply   Reply
 	limited rateLimit
 	ends    []Ender
+	kept    []kept
 }
 
 // UpstreamRef names the last upstream for the $upstream_ variables.
@@ -220,10 +226,11 @@ const keepAttempts = 500
 func (c *Ctx) Reset() {
 	c.Body.Reset()
 	c.Capture.Reset()
-	body, capture, attempts, id := c.Body, c.Capture, c.Attempts[:0], c.UpstreamID[:0]
+	clear(c.kept)
+	body, capture, attempts, id, kept := c.Body, c.Capture, c.Attempts[:0], c.UpstreamID[:0], c.kept[:0]
 	if cap(attempts) > keepAttempts {
 		attempts = nil
 	}
 	key, ends := c.limited.key[:0], c.ends[:0]
-	*c = Ctx{Body: body, Capture: capture, Attempts: attempts, UpstreamID: id, limited: rateLimit{key: key}, ends: ends}
+	*c = Ctx{Body: body, Capture: capture, Attempts: attempts, UpstreamID: id, limited: rateLimit{key: key}, ends: ends, kept: kept}
 }

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,12 +72,13 @@ func TestReset(t *testing.T) {
 	}
 	c.Capture = driver.Capture{ToolCalls: true, Text: make([]byte, 5, 100), WantText: true, MaxText: 9}
 	c.Capture.Usage.Prompt = 1
+	c.Keep("key", "value")
 
 	c.Reset()
 	for i := range v.NumField() {
 		name := v.Type().Field(i).Name
 		switch name {
-		case "Body", "Capture", "Attempts", "limited", "ends":
+		case "Body", "Capture", "Attempts", "limited", "ends", "kept":
 			continue
 		case "UpstreamID": // keeps its room
 			if v.Field(i).Len() != 0 {
@@ -107,6 +109,10 @@ func TestReset(t *testing.T) {
 	}
 	if len(c.Attempts) > 0 || cap(c.Attempts) != 10 {
 		t.Errorf("%d attempts, room for %d", len(c.Attempts), cap(c.Attempts))
+	}
+
+	if room := c.kept[:cap(c.kept)]; len(c.kept) > 0 || len(room) != 10 || slices.ContainsFunc(room, func(k kept) bool { return k != kept{} }) {
+		t.Errorf("of what plugins remember there is %v", room)
 	}
 
 	c.Attempts = make([]Attempt, 0, keepAttempts+1)

@@ -64,7 +64,8 @@ func (c *Ctx) AddHeader(name, value string) {
 
 // DelHeader removes every line of a request header.
 func (c *Ctx) DelHeader(name string) {
-	if _, _, ok := nextHeader(c.Req.Headers, name, false); ok {
+	// One that tells the way is not there before the gateway writes it.
+	if _, _, ok := nextHeader(c.Req.Headers, name, false); ok || forwardedOf(name, false) != notForwarded {
 		c.SetHeader(name, "")
 	}
 }
@@ -126,26 +127,41 @@ func (c *Ctx) DelArg(name string) {
 }
 
 // SetTarget makes path (decoded) and query (raw) what is asked for from here
-// on. Both must stay valid until the request ends.
+// on. Both must stay valid until the request ends. Control bytes and blanks
+// are escaped: nothing of them can end the request line.
 func (c *Ctx) SetTarget(path, query []byte) {
-	const hex = "0123456789ABCDEF"
 	target := make([]byte, 0, len(path)+len(query)+16)
 	for _, b := range path {
 		if b <= ' ' || b >= 0x7f || strings.IndexByte(`"#%<>?[\]^`+"`{|}", b) >= 0 {
-			target = append(target, '%', hex[b>>4], hex[b&15])
+			target = append(target, '%', hexDigits[b>>4], hexDigits[b&15])
 		} else {
 			target = append(target, b)
 		}
 	}
 	if len(query) > 0 {
-		target = append(target, '?')
-		for _, b := range query {
-			if b > ' ' && b != 0x7f {
-				target = append(target, b)
-			}
-		}
+		target = appendRaw(append(target, '?'), query)
 	}
 	c.Req.Path, c.Req.Query, c.Req.Target = path, query, target
+}
+
+// SetRawTarget makes target, path and query as they are to be sent, what an
+// ordinary upstream is asked for; path and query of the request stay what they
+// are. nil stands for what the client sent. Escapes are as in SetTarget.
+func (c *Ctx) SetRawTarget(target []byte) {
+	if c.Req.Target = nil; target != nil {
+		c.Req.Target = appendRaw(make([]byte, 0, len(target)+16), target)
+	}
+}
+
+func appendRaw(dst, raw []byte) []byte {
+	for _, b := range raw {
+		if b <= ' ' || b == 0x7f {
+			dst = append(dst, '%', hexDigits[b>>4], hexDigits[b&15])
+		} else {
+			dst = append(dst, b)
+		}
+	}
+	return dst
 }
 
 // cutLine takes a header line with its end off the front of lines.
@@ -165,4 +181,27 @@ var lineBreaks = strings.NewReplacer("\r", " ", "\n", " ", "\x00", " ")
 func appendHeaderLine(dst []byte, name, value string) []byte {
 	dst = append(append(dst, name...), ": "...)
 	return append(append(dst, lineBreaks.Replace(value)...), "\r\n"...)
+}
+
+// OriginForm is a request target as an origin server expects it: a client may
+// send the absolute form, which names the host again.
+func OriginForm(uri []byte) []byte {
+	if len(uri) == 0 {
+		return []byte("/")
+	}
+	if uri[0] == '/' || uri[0] == '*' {
+		return uri
+	}
+	_, rest, ok := bytes.Cut(uri, []byte("://"))
+	if !ok {
+		return uri
+	}
+	j := bytes.IndexAny(rest, "/?")
+	switch {
+	case j < 0:
+		return []byte("/")
+	case rest[j] == '?':
+		return append([]byte{'/'}, rest[j:]...)
+	}
+	return rest[j:]
 }

@@ -103,11 +103,22 @@ func TestIdentify(t *testing.T) {
 func TestSetTarget(t *testing.T) {
 	c := &Ctx{Req: Request{URI: []byte("/sent")}}
 	c.SetTarget([]byte("/a b/\u00fc?#%\r\n"), []byte("x=1 2\r\nX: y&z=%20"))
-	if got := string(c.Req.Target); got != "/a%20b/%C3%BC%3F%23%25%0D%0A?x=12X:y&z=%20" {
+	if got := string(c.Req.Target); got != "/a%20b/%C3%BC%3F%23%25%0D%0A?x=1%202%0D%0AX:%20y&z=%20" {
 		t.Errorf("got %q", got)
 	}
 	if string(c.Req.URI) != "/sent" || string(c.Req.Path) != "/a b/\u00fc?#%\r\n" {
 		t.Errorf("URI %q, path %q", c.Req.URI, c.Req.Path)
+	}
+}
+
+func TestSetRawTarget(t *testing.T) {
+	c := &Ctx{Req: Request{URI: []byte("/sent"), Path: []byte("/p")}}
+	c.SetRawTarget([]byte("/a%20b?x=%E4\u00fc&y=\r\nX: 1"))
+	if got := string(c.Req.Target); got != "/a%20b?x=%E4\u00fc&y=%0D%0AX:%201" || string(c.Req.Path) != "/p" {
+		t.Errorf("got %q, path %q", got, c.Req.Path)
+	}
+	if c.SetRawTarget(nil); c.Req.Target != nil {
+		t.Errorf("got %q", c.Req.Target)
 	}
 }
 

@@ -55,6 +55,9 @@ func (r *Request) AppendForwarded(dst []byte, h Forwarded) (out []byte, ok bool)
 		if out, ok = appendHeader(dst, r.Headers, forwardedNames[h], false); ok && len(out) > len(dst) {
 			return out, true
 		}
+		if r.own>>h&1 != 0 { // a plugin has removed it
+			return dst, false
+		}
 	}
 	switch h {
 	case ForwardedProto:

@@ -25,6 +25,18 @@ func nextHeader(lines []byte, name string, dash bool) (value, rest []byte, ok bo
 	return nil, nil, false
 }
 
+// LastHeader returns the value of the last line with a request header; nil if
+// there is none.
+func (r *Request) LastHeader(name string) (value []byte) {
+	for lines := r.Headers; ; {
+		v, rest, ok := nextHeader(lines, name, false)
+		if !ok {
+			return value
+		}
+		value, lines = v, rest
+	}
+}
+
 // sameName compares names of equal length in any letter case.
 func sameName(got []byte, name string, dash bool) bool {
 	for i := range got {

@@ -58,7 +58,7 @@ var vars = map[string]Var{
 		return c.Req.Remote.Addr().Unmap().AppendTo(dst), true
 	},
 	"remote_port": func(c *Ctx, dst []byte) ([]byte, bool) {
-		return strconv.AppendUint(dst, uint64(c.Req.Remote.Port()), 10), c.Req.Remote.IsValid()
+		return strconv.AppendUint(dst, uint64(c.Req.Remote.Port()), 10), c.Req.Remote.Port() != 0
 	},
 	"server_addr": func(c *Ctx, dst []byte) ([]byte, bool) {
 		if !c.Req.Local.IsValid() {
@@ -120,7 +120,7 @@ var vars = map[string]Var{
 	"body_bytes_sent":   func(c *Ctx, dst []byte) ([]byte, bool) { return strconv.AppendInt(dst, c.Sent, 10), true },
 	"request_time":      func(c *Ctx, dst []byte) ([]byte, bool) { return appendSeconds(dst, c.Times.Total), true },
 	"request_id":        func(c *Ctx, dst []byte) ([]byte, bool) { return append(dst, c.ID[:]...), true },
-	"apisix_request_id": func(c *Ctx, dst []byte) ([]byte, bool) { return append(dst, c.ID[:]...), true },
+	"apisix_request_id": requestID,
 
 	"route_id":      info(func(i *Info) string { return i.RouteID }),
 	"route_name":    info(func(i *Info) string { return i.RouteName }),

@@ -67,6 +67,14 @@ func TestForwardedByPlugin(t *testing.T) {
 				t.Errorf("trust %d: %s is %q, want %q", trust, forwardedNames[h], s, want)
 			}
 		}
+		// Removed, whether the client has sent it or not (proxy-rewrite2.t 9, 10).
+		c.DelHeader("X-Forwarded-Host")
+		c.DelHeader("X-Forwarded-Port")
+		for _, h := range []Forwarded{ForwardedHost, ForwardedPort} {
+			if got, ok := c.Req.AppendForwarded(nil, h); ok {
+				t.Errorf("trust %d: %s is removed, but %q", trust, forwardedNames[h], got)
+			}
+		}
 	}
 }
 

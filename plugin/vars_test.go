@@ -267,7 +267,7 @@ func TestBudget(t *testing.T) {
 		t.Skip("the race detector allocates")
 	}
 	c := full()
-	var dst []byte
+	dst := make([]byte, 0, 1024) // which name comes first must not matter
 	f := func(name string, do func()) {
 		t.Helper()
 		do()
@@ -319,4 +319,19 @@ func slowUnescape(s string) string {
 		}
 	}
 	return s
+}
+
+func TestRequestID(t *testing.T) {
+	c := full()
+	c.RequestID = "mine"
+	if got := valueOf(t, c, "apisix_request_id"); got != "mine" {
+		t.Errorf("got %s", got)
+	}
+	if got := valueOf(t, c, "request_id"); got != "0123456789abcdef0123456789abcdef" {
+		t.Errorf("got %s", got)
+	}
+	c.Req.Remote = netip.AddrPortFrom(c.Req.Remote.Addr(), 0)
+	if got := valueOf(t, c, "remote_port"); got != absent {
+		t.Errorf("a port that is unknown is %s", got)
+	}
 }

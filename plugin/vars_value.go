@@ -65,6 +65,13 @@ func AppendBase64(dst, s []byte) (out []byte, ok bool) {
 	return out, true
 }
 
+func requestID(c *Ctx, dst []byte) ([]byte, bool) {
+	if c.RequestID != "" {
+		return append(dst, c.RequestID...), true
+	}
+	return append(dst, c.ID[:]...), true
+}
+
 func responseTimes(c *Ctx, dst []byte) ([]byte, bool) {
 	return attempts(c, dst, func(dst []byte, a *Attempt) []byte { return appendSeconds(dst, a.Total) })
 }

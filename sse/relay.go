@@ -38,6 +38,7 @@ type Relay struct {
 	framed   bool // the stream is one of AWS frames
 	mid      bool // the transform's output so far ends inside an event
 	needDone bool
+	mayEmpty bool
 	headSent bool
 	ended    bool
 	copy     *[]byte // nil: nothing is copied
@@ -56,7 +57,7 @@ func (r *Relay) Start(h Hooks, tr Transform, lim Limits, t0 time.Time, known, sc
 	r.sc.Init(limit)
 	r.hooks, r.tr, r.lim, r.t0, r.known, r.scan, r.framed = h, tr, lim, t0, known, scan, false
 	r.st, r.cause, r.out, r.copy = Stats{}, nil, kept(r.out), nil
-	r.mid, r.needDone, r.headSent, r.ended = false, false, false, false
+	r.mid, r.needDone, r.mayEmpty, r.headSent, r.ended = false, false, false, false, false
 	if cap(r.events) > maxEvents {
 		r.events = nil
 	}
@@ -75,6 +76,10 @@ func (r *Relay) StartFrames(h Hooks, tr Transform, lim Limits, t0 time.Time, kno
 // of its connection: an end without a Done mark is then a truncation, if the
 // protocol is known (architecture.md section 13, ruling 9). Call it after Start.
 func (r *Relay) NeedDone() { r.needDone = true }
+
+// MayBeEmpty says that a Transform may make nothing of a whole body: it does
+// not convert, it leaves out. Call it after Start.
+func (r *Relay) MayBeEmpty() { r.mayEmpty = true }
 
 // Copy has the relay append what the client gets to *dst, until that is max
 // bytes long. Call it after Start; dst is not used any more after End.
@@ -173,7 +178,7 @@ func (r *Relay) observe(ev Event, now time.Duration) {
 //   - nil, if it was truncated, stalled or corrupt after a Done mark: the answer is complete;
 //   - ErrTruncated, see NeedDone;
 //   - the Transform's own error, after an end without a cause;
-//   - ErrNoOutput, if the Transform made nothing of a whole body.
+//   - ErrNoOutput, if the Transform made nothing of a whole body, see MayBeEmpty.
 //
 // See Broken for what to do with it.
 func (r *Relay) End(cause error) ([]byte, error) {
@@ -201,7 +206,7 @@ func (r *Relay) End(cause error) ([]byte, error) {
 	silent := r.st.BytesOut == 0 && len(r.out) == from
 	switch cause {
 	case nil:
-		if r.tr != nil && silent {
+		if r.tr != nil && silent && !r.mayEmpty {
 			cause = ErrNoOutput
 		}
 	case ErrClientGone:

@@ -226,6 +226,21 @@ func TestRelayNeedDone(t *testing.T) {
 	f(false, nil, "data: a\n\n")
 }
 
+// A filter may leave out everything, for the stream that asks for it alone.
+func TestRelayMayBeEmpty(t *testing.T) {
+	var r Relay
+	var o owner
+	r.Start(&o, &expand{0}, Limits{}, time.Now(), false, false)
+	r.MayBeEmpty()
+	if got, cause := run(&r, nil, "abc"); got != " | " || cause != nil {
+		t.Errorf("%q, %v", got, cause)
+	}
+	r.Start(&o, &expand{0}, Limits{}, time.Now(), false, false)
+	if _, cause := run(&r, nil, "abc"); cause != ErrNoOutput {
+		t.Errorf("the next one: %v", cause)
+	}
+}
+
 func TestRelayStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r Relay

@@ -23,13 +23,14 @@ var rows = []struct {
 	packages []string
 	reason   string
 }{
+	{[]string{"conf/pcre"}, "patterns are text and flags"},
 	{[]string{"conf/schema", "conf/expr", "conf/secret", "conf/crypt", "sse", "lb", "driver/wire"}, "knows nothing of ours, so it can be tested and reused alone"},
 	{[]string{"conf"}, "reads configuration and knows nothing of what it is for"},
 	{[]string{"driver"}, "protocols and providers as bytes, over wire and sse"},
 	{[]string{"driver/vertex", "driver/bedrock"}, "the two providers that need more than a row of a table"},
 	{[]string{"plugin"}, "what a plugin sees of a request"},
 	{[]string{"plugin/redis"}, "connections that plugins share"},
-	{[]string{"plugin/limit", "plugin/logfile", "plugin/logentry", "plugin/logbatch", "plugin/auth"}, "what several plugins share"},
+	{[]string{"plugin/limit", "plugin/logfile", "plugin/logentry", "plugin/logbatch", "plugin/auth", "plugin/plugintest"}, "what several plugins share"},
 	{[]string{"plugin/auth/authtest", "plugin/logentry/logtest", "plugin/limit/limittest", "plugin/redis/redistest"}, "what tests of plugins need"},
 	{[]string{"engine", "plugin/*"}, "the engine does not know the plugins, nor they the engine: main hands it all.Specs"},
 	{[]string{"engine/admin", "plugin/all", "conf/etcd"}, "nothing but main may depend on these"},

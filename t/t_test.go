@@ -38,7 +38,7 @@ var (
 )
 
 // areas are the folders with scripts.
-var areas = []string{"admin", "auth", "bedrock", "check", "convert", "limit", "log", "match", "metrics", "mock", "multi", "proxy", "seeds", "serve", "stream", "vertex"}
+var areas = []string{"admin", "auth", "bedrock", "check", "convert", "limit", "log", "match", "metrics", "mock", "multi", "plugins", "proxy", "seeds", "serve", "stream", "vertex"}
 
 // binary is the program under test, built once by TestMain.
 var binary string

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/netip"
 	"strings"
+
+	"headrace/conf/pcre"
 )
 
 // The texts are those of lua-resty-expr; the caller puts "failed to validate
@@ -219,7 +221,11 @@ func (n *node) compileMatch() error {
 	default:
 		return errInvalid
 	}
-	re, err := compilePattern(src, n.op == opMatchFold)
+	flags := ""
+	if n.op == opMatchFold {
+		flags = "i"
+	}
+	re, err := pcre.Compile(src, flags)
 	if err != nil {
 		return fmt.Errorf("invalid regular expression %q", src)
 	}
@@ -241,7 +247,7 @@ func (n *node) compileNets(value any) error {
 	}
 	for _, item := range list {
 		s, _ := item.(string)
-		p, err := parseNet(s)
+		p, err := ParseNet(s)
 		if err != nil {
 			return fmt.Errorf("invalid ip address: %v", item)
 		}
@@ -250,8 +256,8 @@ func (n *node) compileNets(value any) error {
 	return nil
 }
 
-// parseNet reads an address or a CIDR; host bits are cut off.
-func parseNet(s string) (netip.Prefix, error) {
+// ParseNet reads an address or a CIDR; host bits are cut off.
+func ParseNet(s string) (netip.Prefix, error) {
 	if strings.Contains(s, "/") {
 		p, err := netip.ParsePrefix(s)
 		return p.Masked(), err

@@ -18,6 +18,8 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+
+	"headrace/conf/pcre"
 )
 
 // Vars is where an expression finds the values of its variables.
@@ -81,7 +83,7 @@ type node struct {
 	value  constant
 	list   []constant // in
 	nets   []netip.Prefix
-	re     *pattern
+	re     *pcre.Regexp
 }
 
 func (n *node) eval(vars Vars, dst []byte) bool {

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"headrace/conf/pcre"
 )
 
 // FuzzExpr compares with a slow twin that walks the decoded text the way the
@@ -133,8 +135,8 @@ func twinCompare(left any, present bool, word string, right any) bool {
 		}
 		re, err := regexp.Compile(flags + twinText(right))
 		if err != nil {
-			p, _ := compilePattern(twinText(right), word == "~*")
-			return p.match([]byte(twinText(left)))
+			p, _ := pcre.Compile(twinText(right), strings.Trim(flags, "(?)"))
+			return p.MatchString(twinText(left))
 		}
 		return re.MatchString(twinText(left))
 	case "in":
@@ -159,7 +161,7 @@ func twinCompare(left any, present bool, word string, right any) bool {
 		s, _ := left.(string)
 		ip, err := netip.ParseAddr(s)
 		for _, item := range list {
-			p, perr := parseNet(item.(string))
+			p, perr := ParseNet(item.(string))
 			if present && err == nil && perr == nil && p.Contains(ip.Unmap()) {
 				return true
 			}

@@ -1,12 +1,6 @@
 package expr
 
-import (
-	"net/netip"
-	"regexp"
-	"time"
-
-	"github.com/dlclark/regexp2"
-)
+import "net/netip"
 
 type op uint8
 
@@ -86,13 +80,13 @@ func (n *node) order(v *Value) bool {
 func (n *node) matches(v *Value) bool {
 	switch v.Kind {
 	case String:
-		return n.re.match(v.Bytes)
+		return n.re.Match(v.Bytes)
 	case Number:
 		var b [32]byte
-		return n.re.match(AppendNumber(b[:0], v.Num))
+		return n.re.Match(AppendNumber(b[:0], v.Num))
 	case Bool:
 		// Lua's nil and false are no subject.
-		return v.Bool && n.re.match([]byte("true"))
+		return v.Bool && n.re.Match([]byte("true"))
 	}
 	return false
 }
@@ -112,45 +106,4 @@ func (n *node) containsIP(v *Value) bool {
 		}
 	}
 	return false
-}
-
-// pattern is a PCRE: of the standard library where it knows the syntax, else
-// of a backtracking engine whose time is bounded.
-type pattern struct {
-	re   *regexp.Regexp
-	pcre *regexp2.Regexp
-}
-
-// matchTimeout bounds what one pattern may cost a request.
-const matchTimeout = 100 * time.Millisecond
-
-func compilePattern(src string, fold bool) (*pattern, error) {
-	p := &pattern{}
-	var err error
-	prefix := ""
-	if fold {
-		prefix = "(?i)"
-	}
-	if p.re, err = regexp.Compile(prefix + src); err == nil {
-		return p, nil
-	}
-	opt := regexp2.None
-	if fold {
-		opt = regexp2.IgnoreCase
-	}
-	p.pcre, err = regexp2.Compile(src, opt)
-	if err != nil {
-		return nil, err
-	}
-	p.pcre.MatchTimeout = matchTimeout
-	return p, nil
-}
-
-// match tells whether the pattern is found in b; not if that takes too long.
-func (p *pattern) match(b []byte) bool {
-	if p.re != nil {
-		return p.re.Match(b)
-	}
-	ok, err := p.pcre.MatchString(string(b))
-	return err == nil && ok
 }

@@ -5,10 +5,10 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
-	"time"
 
-	"github.com/dlclark/regexp2"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"headrace/conf/pcre"
 )
 
 // secretPattern stands for isSecretRef inside prepared schemas.
@@ -129,7 +129,7 @@ func isSecretRef(s string) bool {
 	return strings.HasPrefix(s, "$secret://") || strings.EqualFold(s[:7], "$env://")
 }
 
-// matcher is a pattern of a schema.
+// matcher is a pattern that needs no regular expression.
 type matcher struct {
 	src   string
 	match func(s string) bool
@@ -138,8 +138,7 @@ type matcher struct {
 func (m *matcher) MatchString(s string) bool { return m.match(s) }
 func (m *matcher) String() string            { return m.src }
 
-// compileRegexp compiles a PCRE: with the standard library where it knows
-// the syntax, else with a backtracking engine, whose time is bounded.
+// compileRegexp compiles a pattern of a schema, which is a PCRE.
 func compileRegexp(src string) (jsonschema.Regexp, error) {
 	if src == secretPattern {
 		return &matcher{src, isSecretRef}, nil
@@ -147,18 +146,11 @@ func compileRegexp(src string) (jsonschema.Regexp, error) {
 	if src == ".*" || src == "" {
 		return &matcher{src, func(string) bool { return true }}, nil
 	}
-	if re, err := regexp.Compile(src); err == nil {
-		return &matcher{src, re.MatchString}, nil
-	}
-	re, err := regexp2.Compile(src, regexp2.None)
+	re, err := pcre.Compile(src, "")
 	if err != nil {
-		return nil, err
+		return nil, err // a nil *Regexp would not be nil
 	}
-	re.MatchTimeout = 100 * time.Millisecond
-	return &matcher{src, func(s string) bool {
-		ok, err := re.MatchString(s)
-		return err == nil && ok
-	}}, nil
+	return re, nil
 }
 
 // formats are the ones that APISIX's validator knows (jsonschema 0.9.13), as

@@ -7,15 +7,23 @@ import (
 	"headrace/plugin"
 	"headrace/plugin/basicauth"
 	"headrace/plugin/consumerrestriction"
+	"headrace/plugin/cors"
+	"headrace/plugin/faultinjection"
 	"headrace/plugin/filelogger"
 	"headrace/plugin/hmacauth"
 	"headrace/plugin/httplogger"
+	"headrace/plugin/iprestriction"
 	"headrace/plugin/jwtauth"
 	"headrace/plugin/kafkalogger"
 	"headrace/plugin/keyauth"
 	"headrace/plugin/limitconn"
 	"headrace/plugin/limitcount"
 	"headrace/plugin/limitreq"
+	"headrace/plugin/mocking"
+	"headrace/plugin/proxyrewrite"
+	"headrace/plugin/realip"
+	"headrace/plugin/requestid"
+	"headrace/plugin/responserewrite"
 )
 
 // Specs returns the plugins.
@@ -23,14 +31,22 @@ func Specs() []plugin.Spec {
 	return []plugin.Spec{
 		basicauth.Spec,
 		consumerrestriction.Spec,
+		cors.Spec,
+		faultinjection.Spec,
 		filelogger.Spec,
 		hmacauth.Spec,
 		httplogger.Spec,
+		iprestriction.Spec,
 		jwtauth.Spec,
 		kafkalogger.Spec,
 		keyauth.Spec,
 		limitconn.Spec,
 		limitcount.Spec,
 		limitreq.Spec,
+		mocking.Spec,
+		proxyrewrite.Spec,
+		realip.Spec,
+		requestid.Spec,
+		responserewrite.Spec,
 	}
 }
