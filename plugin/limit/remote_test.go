@@ -112,16 +112,23 @@ func TestRemoteSliding(t *testing.T) {
 	remote, _ := windows(t, owner(to(s)), true, 0)
 	local := newLocalWindows(sliding, NewRoom())
 	const size = time.Second
+	// The two are asked one after the other, and a moment may change the
+	// answer: what counts is how many get through.
+	var here, there, refused int
 	for i := range 60 {
 		limit := int64(5 + i%3)
-		want, got := word(t, local, "k", limit, size, 1, 1), word(t, remote, "k", limit, size, 1, 1)
-		if got != want {
-			if time.Now().UnixMilli()%1000 > 20 { // else a window has ended in between
-				t.Errorf("request %d: %s, here %s", i, got, want)
-			}
-			break
+		if strings.HasPrefix(word(t, local, "k", limit, size, 1, 1), "ok") {
+			here++
+		}
+		if strings.HasPrefix(word(t, remote, "k", limit, size, 1, 1), "ok") {
+			there++
+		} else {
+			refused++
 		}
 		time.Sleep(50 * time.Millisecond)
+	}
+	if there < here-3 || there > here+3 || refused < 20 {
+		t.Errorf("%d of 60 got through, %d here", there, here)
 	}
 	remote.Take([]Rule{{Key: []byte("hour"), Limit: 1, Window: time.Hour}}, 1, 1)
 	if got := s.Do("PTTL", "headrace:rl:test:o:sliding:hour"); len(got) != 7 {
