@@ -30,22 +30,30 @@ func upgradeState(t *testing.T) *state {
 	return s
 }
 
+// putRoute writes a route; while the store is on its way to a successor the
+// Admin API answers 503.
 func (s *state) putRoute(t *testing.T, id string) {
 	t.Helper()
 	body := fmt.Sprintf(`{"uri":"/r%s","plugins":{"ai-proxy":{"provider":"openai","auth":{},"override":{"endpoint":"http://%s"}}}}`, id, s.getenv("MOCK"))
-	rq, err := http.NewRequest(http.MethodPut, "http://"+s.getenv("ADMIN")+"/apisix/admin/routes/"+id, strings.NewReader(body))
+	err := eventually(10*time.Second, func() error {
+		rq, err := http.NewRequest(http.MethodPut, "http://"+s.getenv("ADMIN")+"/apisix/admin/routes/"+id, strings.NewReader(body))
+		if err != nil {
+			return err
+		}
+		rq.Header.Set("X-API-KEY", adminKey)
+		rq.Close = true
+		resp, err := http.DefaultClient.Do(rq)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if text, _ := io.ReadAll(resp.Body); resp.StatusCode >= 300 {
+			return fmt.Errorf("PUT: %d %s", resp.StatusCode, text)
+		}
+		return nil
+	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	rq.Header.Set("X-API-KEY", adminKey)
-	rq.Close = true
-	resp, err := http.DefaultClient.Do(rq)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if text, _ := io.ReadAll(resp.Body); resp.StatusCode >= 300 {
-		t.Fatalf("PUT: %d %s", resp.StatusCode, text)
 	}
 }
 
